@@ -1,0 +1,97 @@
+//! The command line: one file a command, and what they share.
+
+mod demo;
+mod drain;
+mod publish;
+mod serve;
+mod status;
+mod tail;
+
+use std::{fmt, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use hookwire_sdk::{ADDRESS_VARIABLE, Address, DEFAULT_ADDRESS};
+
+/// Every session that a plugin saw start, it sees end.
+#[derive(Debug, Parser)]
+#[command(name = "hookwire", version, about, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Publish(publish::Args),
+    Tail(tail::Args),
+    Drain(drain::Args),
+    Status(status::Args),
+    Demo(demo::Args),
+}
+
+/// The dispatcher that a client command speaks to.
+#[derive(Clone, Debug, clap::Args)]
+struct Target {
+    /// Where the dispatcher listens: host:port or unix:/path
+    #[arg(long, value_name = "ADDR", env = ADDRESS_VARIABLE, default_value = DEFAULT_ADDRESS)]
+    to: Address,
+}
+
+/// How a command ended when it did not end well: the exit code, and one line for stderr.
+#[derive(Debug)]
+struct Failure {
+    exit: Exit,
+    text: String,
+}
+
+/// Exit codes, after sysexits(3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Exit {
+    /// A fault of our own.
+    Fault = 1,
+    /// A bad command line or config.
+    Usage = 64,
+    /// Input that cannot be used.
+    Data = 65,
+    /// Nobody answers, or an address cannot be bound.
+    Unavailable = 69,
+    /// The other side refused, or displaced us.
+    Refused = 76,
+}
+
+impl Exit {
+    /// Ends the command with this code and one line for stderr.
+    fn because(self, text: impl fmt::Display) -> Failure {
+        Failure { exit: self, text: text.to_string() }
+    }
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let asked_for = !error.use_stderr(); // --help and --version are no errors
+            // Nobody is left to tell when printing fails.
+            let _ = error.print();
+            return if asked_for { ExitCode::SUCCESS } else { ExitCode::from(Exit::Usage as u8) };
+        }
+    };
+    let outcome = match cli.command {
+        Command::Serve(args) => serve::run(args),
+        Command::Publish(args) => publish::run(args),
+        Command::Tail(args) => tail::run(args),
+        Command::Drain(args) => drain::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Demo(args) => demo::run(args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            anstream::eprintln!("hookwire: {}", failure.text);
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
