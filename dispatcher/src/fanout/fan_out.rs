@@ -1,0 +1,79 @@
+//! A batch that was taken in goes to whoever wants it.
+
+use bytes::Bytes;
+use hookwire_protocol::v1::{GapCause, GoodbyeReason, subscribe_response};
+
+use super::registry::Subscriber;
+use crate::{
+    emit::publish::Item,
+    machine::{Effect, Machine},
+    queue::{Lost, Pushed, Queued},
+};
+
+impl Machine {
+    /// Hands the batch's events to every queue that wants them: one chunk of bytes for all.
+    pub(crate) fn fan_out(&mut self) {
+        if self.items.is_empty() {
+            return;
+        }
+        let chunk = self.chunk.split().freeze();
+        let Self { items, registry, step, hooks, counters, .. } = self;
+        for (_, subscriber) in registry.iter_mut() {
+            for name in &hooks[subscriber.wanted_hooks.len()..] {
+                subscriber.wanted_hooks.push(subscriber.filter.wants_hook(name));
+            }
+            let lost = subscriber.lost;
+            for item in items.iter() {
+                if subscriber.wants(item) {
+                    subscriber.take(item, &chunk);
+                }
+            }
+            counters.deliveries_lost += subscriber.lost - lost;
+            if let Some(stream) = &subscriber.stream {
+                step.effects.push(Effect::Ready(stream.id));
+            }
+        }
+        items.clear();
+    }
+}
+
+impl Subscriber {
+    fn wants(&self, item: &Item) -> bool {
+        self.wanted_hooks[item.hook]
+            && (self.filter.wants_every_session()
+                || item
+                    .session
+                    .as_ref()
+                    .is_none_or(|session| self.filter.wants_session(&session.agent_id, &session.key)))
+    }
+
+    fn take(&mut self, item: &Item, chunk: &Bytes) {
+        let event = Queued {
+            position: item.position,
+            gateway: item.gateway,
+            slot: item.slot,
+            incarnation: item.incarnation,
+            chunk: chunk.clone(),
+            start: item.start,
+            end: item.end,
+        };
+        let size = event.bytes();
+        let Some(stream) = &mut self.stream else {
+            return self.lose(GapCause::Away, Lost { events: 1, bytes: size });
+        };
+        match self.queue.push(event) {
+            Pushed::Kept => {}
+            Pushed::Lost(lost) => self.lose(GapCause::QueueFull, lost),
+            Pushed::Disconnect => {
+                stream.goodbye.get_or_insert_with(|| subscribe_response::Goodbye {
+                    reason: GoodbyeReason::Slow.into(),
+                    reconnect_after_ms: 1000,
+                    text: "the queue was full, and the policy is DISCONNECT".to_owned(),
+                });
+                let mut lost = self.queue.shed_all();
+                lost.add(size);
+                self.lose(GapCause::QueueFull, lost);
+            }
+        }
+    }
+}

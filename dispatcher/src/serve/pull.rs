@@ -1,0 +1,383 @@
+//! What a stream writes next. Called when the transport has room, so a batch is what is ready, never what is waited for.
+
+use hookwire_protocol::v1::{self, BatchKind, subscribe_response};
+
+use super::{
+    frame::{Batch, Frame},
+    stream::{Delivered, Due, Phase, Stream, StreamId, Turn},
+};
+use crate::{
+    fanout::registry::{Subscriber, SubscriberIx},
+    machine::{Machine, Now, OVERDUE_CHECK},
+    settle::{
+        journal::Record,
+        lives::{LifeRef, Slot},
+    },
+};
+
+/// The most events in one batch.
+const MAX_BATCH_EVENTS: usize = 256;
+
+/// A batch takes no further event beyond this many bytes.
+const MAX_BATCH_BYTES: usize = 64 << 10;
+
+/// Where the next thing to write stands at the front.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lane {
+    First,
+    Announcements,
+    Live,
+    Queue,
+}
+
+/// What a lane's front turned out to be.
+enum Front {
+    /// Its turn has come.
+    Write,
+    /// It is not due any more.
+    Skip,
+    /// It waits for the end of this life to be written.
+    WaitFor(Slot),
+    /// Events of its own session go first.
+    TakeAlong(LifeRef),
+}
+
+impl Machine {
+    /// The next message for this stream; `None` while there is nothing to write.
+    pub(crate) fn pull(&mut self, now: Now, id: StreamId) -> Option<Frame> {
+        self.now = now;
+        let ix = *self.streams.get(&id)?;
+        if let Some(frame) = self.pull_control(ix) {
+            return Some(frame);
+        }
+        let mut batch: Option<Batch> = None;
+        while let Some((lane, kind, size)) = self.next_write(ix) {
+            let Some(kind) = kind else { break }; // a message of its own: behind the batch
+            let full = |batch: &Batch| {
+                batch.kind != kind
+                    || batch.events() >= MAX_BATCH_EVENTS
+                    || batch.bytes() + size > MAX_BATCH_BYTES
+            };
+            if batch.as_ref().is_some_and(full) {
+                break;
+            }
+            let stream = self.registry.at(ix).stream.as_ref()?;
+            let batch = batch.get_or_insert_with(|| Batch::new(kind, stream.next_seq()));
+            self.write(ix, lane, batch);
+        }
+        match batch {
+            Some(batch) => Some(self.finish(ix, batch)),
+            None => self.pull_control(ix).or_else(|| self.pull_message(ix)),
+        }
+    }
+
+    /// Messages that go before anything else: the Welcome, notices, losses.
+    fn pull_control(&mut self, ix: SubscriberIx) -> Option<Frame> {
+        let subscriber = self.registry.at(ix);
+        if let Some(message) = subscriber.stream.as_mut()?.control.pop_front() {
+            return Some(Frame::control(message));
+        }
+        let (cause, lost) = subscriber.take_gap()?;
+        let gap = v1::Gap { count: lost.events, bytes: lost.bytes, cause };
+        Some(Frame::control(subscribe_response::Message::Gap(gap)))
+    }
+
+    /// A message that has its place among the turns, or the last one of all.
+    fn pull_message(&mut self, ix: SubscriberIx) -> Option<Frame> {
+        let stream = self.registry.at(ix).stream.as_mut()?;
+        for lane in [&mut stream.first, &mut stream.live] {
+            if let Some(turn) = lane.pop_front_if(|turn| matches!(turn.due, Due::Control(_)))
+                && let Due::Control(message) = turn.due
+            {
+                return Some(Frame::control(message));
+            }
+            if !lane.is_empty() {
+                return None;
+            }
+        }
+        let goodbye = stream.goodbye.clone()?;
+        Some(Frame::control(subscribe_response::Message::Goodbye(goodbye)))
+    }
+
+    /// Where the next write stands, its kind (`None` for a message of its own), and its size in bytes.
+    fn next_write(&mut self, ix: SubscriberIx) -> Option<(Lane, Option<BatchKind>, usize)> {
+        if self.settle_front(ix, Lane::First) {
+            return self.describe(ix, Lane::First);
+        }
+        if self.stream_of(ix)?.goodbye.is_some() {
+            return None;
+        }
+        if self.stream_of(ix)?.phase == Phase::Replay && !self.finish_replay(ix) {
+            return None;
+        }
+        if self.stream_of(ix)?.phase == Phase::Announce {
+            if self.next_announcement(ix) {
+                return self.describe(ix, Lane::Announcements);
+            }
+            self.catch_up(ix);
+            return None; // CaughtUp goes out by itself
+        }
+        let due = self.settle_front(ix, Lane::Live);
+        self.settle_queue(ix);
+        let subscriber = self.registry.get(ix)?;
+        let stream = subscriber.stream.as_ref()?;
+        let event = subscriber.queue.front().filter(|_| stream.window_is_open());
+        let lane = match (stream.live.front().filter(|_| due), event) {
+            (Some(turn), Some(event)) if event.position < turn.position => Lane::Queue,
+            (Some(_), _) => Lane::Live,
+            (None, Some(_)) => Lane::Queue,
+            (None, None) => return None,
+        };
+        self.describe(ix, lane)
+    }
+
+    fn describe(&self, ix: SubscriberIx, lane: Lane) -> Option<(Lane, Option<BatchKind>, usize)> {
+        let subscriber = self.registry.get(ix)?;
+        let stream = subscriber.stream.as_ref()?;
+        let turn = match lane {
+            Lane::First => stream.first.front()?,
+            Lane::Live => stream.live.front()?,
+            Lane::Queue => {
+                return Some((lane, Some(BatchKind::Live), subscriber.queue.front()?.bytes() as usize));
+            }
+            Lane::Announcements => {
+                let life = self.lives.get(*stream.announcements.front()?)?;
+                return Some((lane, Some(BatchKind::Announced), life.start.len()));
+            }
+        };
+        let size = match &turn.due {
+            Due::Start(life) => self.lives.get(*life)?.start.len(),
+            Due::End { life, .. } => self.lives.get(*life)?.end.as_ref()?.event.len(),
+            Due::Event(event) => event.bytes() as usize,
+            Due::GatewayStop(_, event) => event.len(),
+            Due::Control(_) => return Some((lane, None, 0)),
+        };
+        Some((lane, Some(turn.kind), size))
+    }
+
+    /// Brings something to the front of a lane whose turn has come; says whether there is anything.
+    fn settle_front(&mut self, ix: SubscriberIx, lane: Lane) -> bool {
+        loop {
+            let Some(front) = self.look_at_front(ix, lane) else { return false };
+            match front {
+                Front::Write => return true,
+                Front::Skip => drop(self.pop(ix, lane)),
+                Front::WaitFor(blocker) => {
+                    if let Some(Turn { due: Due::Start(life), .. }) = self.pop(ix, lane) {
+                        self.registry.at(ix).waiting.entry(blocker).or_default().push(life);
+                    }
+                }
+                Front::TakeAlong(life) => self.take_along(ix, lane, life),
+            }
+        }
+    }
+
+    fn look_at_front(&self, ix: SubscriberIx, lane: Lane) -> Option<Front> {
+        let subscriber = self.registry.get(ix)?;
+        let stream = subscriber.stream.as_ref()?;
+        let turn = if lane == Lane::First { stream.first.front()? } else { stream.live.front()? };
+        Some(match &turn.due {
+            Due::Start(life) => self.look_at_start(subscriber, *life, turn.kind),
+            Due::End { swept: true, .. } => Front::Write,
+            Due::End { life, .. } => self.look_at_end(subscriber, *life, turn.kind),
+            Due::Event(_) | Due::GatewayStop(..) | Due::Control(_) => Front::Write,
+        })
+    }
+
+    fn look_at_start(&self, subscriber: &Subscriber, life: LifeRef, kind: BatchKind) -> Front {
+        let Some(held) = self.lives.get(life) else { return Front::Skip };
+        let marks = &subscriber.marks;
+        let again =
+            kind == BatchKind::Redelivered && marks.is_open(life.slot) && !marks.is_settled(life.slot);
+        if !again && !marks.wants(life.slot) {
+            return Front::Skip;
+        }
+        // Written before on this stream, it is a RETRY: that may come after anything.
+        if !held.has_earlier || marks.start_is_written(life.slot) {
+            return Front::Write;
+        }
+        let unwritten = |earlier: &Slot| marks.holds(*earlier) && !marks.end_is_written(*earlier);
+        self.lives.earlier(life.slot).find(unwritten).map_or(Front::Write, Front::WaitFor)
+    }
+
+    fn look_at_end(&self, subscriber: &Subscriber, life: LifeRef, kind: BatchKind) -> Front {
+        let Some(held) = self.lives.get(life) else { return Front::Skip };
+        let marks = &subscriber.marks;
+        let written = marks.end_is_written(life.slot);
+        if !marks.is_settled(life.slot) || held.alive() || (written && kind != BatchKind::Redelivered) {
+            return Front::Skip;
+        }
+        let may_hold = subscriber.queue.front().is_some_and(|event| event.position <= held.last_position);
+        if may_hold && !written { Front::TakeAlong(life) } else { Front::Write }
+    }
+
+    /// An end takes along what the queue still holds of its own session; a drain leaves no time for that.
+    fn take_along(&mut self, ix: SubscriberIx, lane: Lane, life: LifeRef) {
+        let drains = self.closings.drains(self.lives.at(life.slot).gateway);
+        let subscriber = self.registry.at(ix);
+        if drains {
+            subscriber.shed_life(life.incarnation);
+        }
+        let events = subscriber.queue.take_life(life.incarnation);
+        let Some(stream) = &mut subscriber.stream else { return };
+        let lane = if lane == Lane::First { &mut stream.first } else { &mut stream.live };
+        if let Some(Turn { due: Due::End { swept, .. }, .. }) = lane.front_mut() {
+            *swept = true;
+        }
+        for event in events.into_iter().rev() {
+            let (position, kind) = (event.position, BatchKind::Live);
+            lane.push_front(Turn { position, kind, due: Due::Event(event) });
+        }
+    }
+
+    /// Sets aside events whose session's start waits.
+    fn settle_queue(&mut self, ix: SubscriberIx) {
+        let Self { registry, lives, .. } = self;
+        let subscriber = registry.at(ix);
+        while let Some(event) = subscriber.queue.front() {
+            let life = LifeRef { incarnation: event.incarnation, slot: event.slot };
+            if life.incarnation == 0 || !subscriber.marks.wants(life.slot) || lives.get(life).is_none() {
+                return;
+            }
+            subscriber.queue.hold_front();
+        }
+    }
+
+    /// The replay is through once the ends that belong to it are written; then the announcements are known.
+    fn finish_replay(&mut self, ix: SubscriberIx) -> bool {
+        let Self { registry, lives, .. } = self;
+        let Subscriber { stream: Some(stream), marks, filter, .. } = registry.at(ix) else { return false };
+        if !stream.replay_ends.is_empty() {
+            return false;
+        }
+        stream.phase = Phase::Announce;
+        if stream.announce {
+            let named = |slot: Slot, life: &crate::settle::lives::Life| {
+                let wanted = filter.wants_lifecycle() && filter.wants_session(&life.agent, &life.key);
+                life.alive() && (wanted || marks.is_open(slot))
+            };
+            let named = lives.iter().filter(|(slot, life)| named(*slot, life));
+            let mut named: Vec<_> =
+                named.map(|(slot, life)| LifeRef { incarnation: life.incarnation, slot }).collect();
+            named.sort_unstable();
+            stream.announcements = named.into();
+        }
+        true
+    }
+
+    /// Brings an announcement to the front that is still to be made; says whether there is one.
+    fn next_announcement(&mut self, ix: SubscriberIx) -> bool {
+        let Self { registry, lives, .. } = self;
+        let Subscriber { stream: Some(stream), marks, .. } = registry.at(ix) else { return false };
+        while let Some(life) = stream.announcements.front() {
+            let alive = lives.get(*life).is_some_and(|held| held.alive());
+            if alive && !marks.start_is_written(life.slot) {
+                return true;
+            }
+            stream.announcements.pop_front();
+        }
+        false
+    }
+
+    fn catch_up(&mut self, ix: SubscriberIx) {
+        if let Some(stream) = &mut self.registry.at(ix).stream {
+            stream.phase = Phase::Live;
+            let caught_up = v1::CaughtUp { replayed: stream.replayed, announced: stream.announced };
+            stream.control.push_back(subscribe_response::Message::CaughtUp(caught_up));
+        }
+    }
+
+    fn pop(&mut self, ix: SubscriberIx, lane: Lane) -> Option<Turn> {
+        let stream = self.registry.at(ix).stream.as_mut()?;
+        if lane == Lane::First { stream.first.pop_front() } else { stream.live.pop_front() }
+    }
+
+    /// Writes a lane's front into the batch.
+    fn write(&mut self, ix: SubscriberIx, lane: Lane, batch: &mut Batch) {
+        self.counters.deliveries += 1;
+        self.counters.redeliveries += u64::from(batch.kind == BatchKind::Redelivered);
+        let turn = match lane {
+            Lane::First | Lane::Live => self.pop(ix, lane).map(|turn| turn.due),
+            Lane::Queue => {
+                let Subscriber { queue, stream: Some(stream), .. } = self.registry.at(ix) else { return };
+                let Some(event) = queue.pop() else { return };
+                batch.push(&event.chunk, event.start as usize, event.end as usize);
+                return stream.deliver(Delivered::Event { bytes: event.bytes(), windowed: true });
+            }
+            Lane::Announcements => {
+                let Some(stream) = &mut self.registry.at(ix).stream else { return };
+                stream.announced += 1;
+                stream.announcements.pop_front().map(Due::Start)
+            }
+        };
+        match turn {
+            Some(Due::Start(life)) => self.write_start(ix, life, batch),
+            Some(Due::End { life, .. }) => self.write_end(ix, life, batch),
+            Some(Due::Event(event)) => {
+                batch.push(&event.chunk, event.start as usize, event.end as usize);
+                self.deliver(ix, Delivered::Event { bytes: event.bytes(), windowed: false });
+            }
+            Some(Due::GatewayStop(closing, event)) => {
+                batch.push(&event, 0, event.len());
+                self.deliver(ix, Delivered::GatewayStop(closing));
+            }
+            Some(Due::Control(_)) | None => {}
+        }
+    }
+
+    /// The entry is made as the start is written: the plugin may act on it and die.
+    fn write_start(&mut self, ix: SubscriberIx, life: LifeRef, batch: &mut Batch) {
+        let Self { registry, lives, .. } = self;
+        let subscriber = registry.at(ix);
+        let held = lives.at_mut(life.slot);
+        if !subscriber.marks.holds(life.slot) {
+            held.holders += 1; // announced to somebody who was not due it
+        }
+        let fresh = !subscriber.marks.is_open(life.slot);
+        subscriber.marks.write_start(life.slot);
+        subscriber.queue.release(life.incarnation);
+        batch.push(&held.start, 0, held.start.len());
+        if fresh {
+            let (subscriber, incarnation) = (subscriber.id.clone(), life.incarnation);
+            self.record(Record::Entry { subscriber, incarnation });
+        }
+        self.deliver(ix, Delivered::Start(life));
+    }
+
+    fn write_end(&mut self, ix: SubscriberIx, life: LifeRef, batch: &mut Batch) {
+        let Self { registry, lives, .. } = self;
+        let Some(end) = &lives.at(life.slot).end else { return };
+        batch.push(&end.event, 0, end.event.len());
+        let subscriber = registry.at(ix);
+        subscriber.marks.write_end(life.slot);
+        if let Some(stream) = &mut subscriber.stream {
+            stream.replay_ends.remove(&life.incarnation);
+        }
+        self.deliver(ix, Delivered::End(life));
+        self.unblock(ix, life.slot);
+    }
+
+    fn deliver(&mut self, ix: SubscriberIx, delivered: Delivered) {
+        if let Some(stream) = &mut self.registry.at(ix).stream {
+            stream.deliver(delivered);
+        }
+    }
+
+    fn finish(&mut self, ix: SubscriberIx, mut batch: Batch) -> Frame {
+        let now = self.now.mono;
+        let budget = self.closings.left(ix, now).unwrap_or(self.settings.ack_timeout);
+        batch.set_budget_ms(budget.as_millis() as u32);
+        if let Some(stream) = &mut self.registry.at(ix).stream {
+            if batch.kind == BatchKind::Redelivered && stream.phase != Phase::Live {
+                stream.replayed += batch.events() as u64;
+            }
+            stream.wrote_batch(batch.first_seq(), now);
+        }
+        self.next_overdue_check.get_or_insert(now + OVERDUE_CHECK);
+        batch.frame()
+    }
+
+    fn stream_of(&self, ix: SubscriberIx) -> Option<&Stream> {
+        self.registry.get(ix)?.stream.as_ref()
+    }
+}

@@ -1,0 +1,257 @@
+//! One subscriber's stream: what is in flight on it, and how far it has caught up.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use hookwire_protocol::v1::{BatchKind, subscribe_response};
+
+use crate::{drain::ClosingId, queue::Queued, settle::lives::LifeRef};
+
+/// A stream, as the worker names it. Never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamId(pub u64);
+
+/// A new stream goes through these in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Open entries are written again.
+    Replay,
+    /// Live sessions are named.
+    Announce,
+    /// CaughtUp is written: what happens now, as it happens.
+    Live,
+}
+
+/// What is to be written, outside the window.
+#[derive(Debug)]
+pub(crate) enum Due {
+    Start(LifeRef),
+    End {
+        life: LifeRef,
+        /// The queue holds nothing of its session any more.
+        swept: bool,
+    },
+    /// Taken along by its session's end.
+    Event(Queued),
+    GatewayStop(ClosingId, Bytes),
+    /// A message without a number, in its place behind what is due before it.
+    Control(subscribe_response::Message),
+}
+
+/// One thing that is due, and its place in the order of all things.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    pub(crate) position: u64,
+    pub(crate) kind: BatchKind,
+    pub(crate) due: Due,
+}
+
+/// One delivery that is written and not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivered {
+    Start(LifeRef),
+    End(LifeRef),
+    Event {
+        bytes: u64,
+        /// It takes a place in the window.
+        windowed: bool,
+    },
+    GatewayStop(ClosingId),
+    /// Answered ahead of its turn.
+    Answered,
+}
+
+/// The state of one stream.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) id: StreamId,
+    pub(crate) instance: String,
+    /// Where in the order of all things it began: what was decided before is redelivery.
+    pub(crate) began: u64,
+    pub(crate) phase: Phase,
+    pub(crate) announce: bool,
+    /// Messages that go before anything else.
+    pub(crate) control: VecDeque<subscribe_response::Message>,
+    /// Due in every phase: the replay, what was answered RETRY, what a drain waits for.
+    pub(crate) first: VecDeque<Turn>,
+    /// Sessions that are still to be named.
+    pub(crate) announcements: VecDeque<LifeRef>,
+    /// Due once caught up.
+    pub(crate) live: VecDeque<Turn>,
+    /// Replayed lives whose end belongs to the replay, too, and is not written yet.
+    pub(crate) replay_ends: HashSet<u64>,
+    pub(crate) replayed: u64,
+    pub(crate) announced: u64,
+    /// Written once nothing else is left.
+    pub(crate) goodbye: Option<subscribe_response::Goodbye>,
+    in_flight: VecDeque<Delivered>,
+    /// The number of the front of `in_flight`.
+    base: u64,
+    window: u32,
+    in_window: u32,
+    /// First and last number of each batch, and when it was written.
+    written: VecDeque<(u64, u64, Duration)>,
+}
+
+impl Stream {
+    pub(crate) fn new(id: StreamId, instance: String, began: u64, announce: bool, window: u32) -> Self {
+        Self {
+            id,
+            instance,
+            began,
+            phase: Phase::Replay,
+            announce,
+            control: VecDeque::new(),
+            first: VecDeque::new(),
+            announcements: VecDeque::new(),
+            live: VecDeque::new(),
+            replay_ends: HashSet::new(),
+            replayed: 0,
+            announced: 0,
+            goodbye: None,
+            in_flight: VecDeque::new(),
+            base: 1,
+            window,
+            in_window: 0,
+            written: VecDeque::new(),
+        }
+    }
+
+    /// The number of the next delivery.
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.base + self.in_flight.len() as u64
+    }
+
+    /// How many events may be unanswered at once.
+    pub(crate) fn window(&self) -> u32 {
+        self.window
+    }
+
+    /// Whether an event may be written now.
+    pub(crate) fn window_is_open(&self) -> bool {
+        self.in_window < self.window
+    }
+
+    /// How many deliveries are not answered.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.in_flight.iter().filter(|delivered| **delivered != Delivered::Answered).count()
+    }
+
+    /// Numbers a delivery.
+    pub(crate) fn deliver(&mut self, delivered: Delivered) {
+        if matches!(delivered, Delivered::Event { windowed: true, .. }) {
+            self.in_window += 1;
+        }
+        self.in_flight.push_back(delivered);
+    }
+
+    /// The batch from this number on is written.
+    pub(crate) fn wrote_batch(&mut self, first_seq: u64, now: Duration) {
+        self.written.push_back((first_seq, self.next_seq() - 1, now));
+    }
+
+    /// The answer to one delivery came; `None` for a number that was never given out or is answered already.
+    pub(crate) fn answer(&mut self, seq: u64) -> Option<Delivered> {
+        let at = usize::try_from(seq.checked_sub(self.base)?).ok()?;
+        let delivered = std::mem::replace(self.in_flight.get_mut(at)?, Delivered::Answered);
+        if delivered == Delivered::Answered {
+            return None;
+        }
+        self.leave_window(delivered);
+        Some(delivered)
+    }
+
+    /// Takes the oldest delivery, if its number is not beyond this one.
+    pub(crate) fn answer_through(&mut self, seq: u64) -> Option<Delivered> {
+        if self.base > seq {
+            return None;
+        }
+        let delivered = self.in_flight.pop_front()?;
+        self.base += 1;
+        self.leave_window(delivered);
+        Some(delivered)
+    }
+
+    /// Counts the deliveries whose answer has been outstanding for this long by now, each once.
+    pub(crate) fn overdue(&mut self, now: Duration, timeout: Duration) -> u64 {
+        let mut count = 0;
+        while let Some((first, last, at)) = self.written.front().copied() {
+            if last >= self.base && at + timeout > now {
+                break;
+            }
+            self.written.pop_front();
+            let open = (first.max(self.base)..=last)
+                .filter_map(|seq| self.in_flight.get((seq - self.base) as usize));
+            count += open.filter(|delivered| **delivered != Delivered::Answered).count() as u64;
+        }
+        count
+    }
+
+    /// Whether there is an answer that could become overdue.
+    pub(crate) fn awaits_answers(&self) -> bool {
+        !self.written.is_empty()
+    }
+
+    /// What the plugin will not answer any more.
+    pub(crate) fn into_unanswered(self) -> impl Iterator<Item = Delivered> {
+        self.in_flight.into_iter().filter(|delivered| *delivered != Delivered::Answered)
+    }
+
+    fn leave_window(&mut self, delivered: Delivered) {
+        if matches!(delivered, Delivered::Event { windowed: true, .. }) {
+            self.in_window -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(window: u32) -> Stream {
+        Stream::new(StreamId(1), String::new(), 0, false, window)
+    }
+
+    const EVENT: Delivered = Delivered::Event { bytes: 10, windowed: true };
+
+    #[test]
+    fn an_exception_ahead_of_its_turn_is_answered_once() {
+        let mut stream = stream(2);
+        (0..2).for_each(|_| stream.deliver(EVENT));
+        assert!(!stream.window_is_open());
+        assert_eq!(stream.answer(2), Some(EVENT));
+        assert_eq!(stream.answer(2), None);
+        assert!(stream.window_is_open());
+        assert_eq!(stream.answer_through(9), Some(EVENT));
+        assert_eq!(stream.answer_through(9), Some(Delivered::Answered));
+        assert_eq!(stream.answer_through(9), None);
+        assert_eq!(stream.next_seq(), 3);
+    }
+
+    #[test]
+    fn numbers_never_given_out_change_nothing() {
+        let mut stream = stream(2);
+        stream.deliver(EVENT);
+        for seq in [0, 2, u64::MAX] {
+            assert_eq!(stream.answer(seq), None, "{seq}");
+        }
+        assert_eq!(stream.answer_through(0), None);
+        assert_eq!(stream.unanswered(), 1);
+    }
+
+    #[test]
+    fn overdue_deliveries_count_once() {
+        let mut stream = stream(9);
+        let second = Duration::from_secs(1);
+        stream.deliver(EVENT);
+        stream.deliver(EVENT);
+        stream.wrote_batch(1, second);
+        stream.answer(1);
+        assert_eq!(stream.overdue(second * 2, second * 5), 0);
+        assert_eq!(stream.overdue(second * 6, second * 5), 1);
+        assert_eq!(stream.overdue(second * 9, second * 5), 0);
+    }
+}

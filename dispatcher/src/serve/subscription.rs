@@ -1,0 +1,301 @@
+//! A plugin comes, takes over, goes.
+
+use hookwire_protocol::v1::{
+    self, BatchKind, GapCause, GoodbyeReason, RetentionKind, WhenFull, subscribe_request, subscribe_response,
+};
+
+use super::{
+    frame::Frame,
+    stream::{Delivered, Due, Stream, StreamId, Turn},
+};
+use crate::{
+    drain::Outcome,
+    fanout::{
+        filter::Filter,
+        registry::{Subscriber, SubscriberIx},
+    },
+    machine::{Effect, Machine, Now, Refused},
+    queue::{Lost, Queue},
+    settle::{
+        journal::Record,
+        lives::{LifeRef, Slot},
+    },
+};
+
+/// The longest subscriber_id or instance_id, in bytes.
+const MAX_ID_BYTES: usize = 128;
+
+/// Subscribers that one dispatcher knows, connected or away.
+const MAX_SUBSCRIBERS: usize = 4096;
+
+/// A stream's largest message, in bytes: under the 4 MiB at which stock gRPC clients stop.
+pub(crate) const MAX_MESSAGE_BYTES: u32 = (4 << 20) - 1024;
+
+impl Machine {
+    /// A plugin says Hello. What it is to get is then [pulled](Machine::pull).
+    ///
+    /// # Errors
+    /// A malformed Hello, an instance that was displaced, or too many subscribers.
+    pub(crate) fn subscribe(
+        &mut self,
+        now: Now,
+        id: StreamId,
+        hello: &subscribe_request::Hello,
+    ) -> Result<(), Refused> {
+        self.now = now;
+        if self.stopping {
+            return Err(Refused::Stopping);
+        }
+        check_ids(hello)?;
+        let filter =
+            Filter::new(&hello.hooks, hello.filter.clone().unwrap_or_default()).map_err(Refused::Invalid)?;
+        let found = self.registry.find(&hello.subscriber_id);
+        let ix = match found {
+            Some(ix) => self.take_over(ix, hello)?,
+            None => self.register(hello, filter.clone())?,
+        };
+        let stream_epoch = self.next_stream_epoch();
+        let subscriber = hello.subscriber_id.as_str().into();
+        self.record(Record::Subscribed { subscriber, stream_epoch });
+        self.begin_stream(ix, id, hello, filter);
+        self.plan_replay(ix);
+        let welcome = self.welcome(ix, found.is_some(), stream_epoch);
+        if let Some(stream) = &mut self.registry.at(ix).stream {
+            stream.control.push_front(subscribe_response::Message::Welcome(welcome));
+        }
+        self.notify_of_drains(ix);
+        self.wake(ix);
+        Ok(())
+    }
+
+    /// A stream is gone. `release`: the plugin lets go of all that it is owed.
+    pub(crate) fn leave(&mut self, now: Now, id: StreamId, release: bool) {
+        self.now = now;
+        let Some(ix) = self.streams.get(&id).copied() else { return };
+        self.end_stream(ix);
+        self.registry.at(ix).forgive_displaced();
+        if release {
+            self.release(ix);
+        }
+    }
+
+    /// Ends every stream once what is due before its Goodbye is written.
+    pub(crate) fn farewell(&mut self, now: Now, goodbye: &subscribe_response::Goodbye) {
+        self.now = now;
+        for ix in self.registry.indices() {
+            let subscriber = self.registry.at(ix);
+            let Some(stream) = &mut subscriber.stream else { continue };
+            let due = stream.first.drain(..).chain(stream.live.drain(..));
+            let told = |turn: &Turn| matches!(turn.due, Due::GatewayStop(..) | Due::Control(_));
+            stream.first = due.filter(told).collect();
+            stream.goodbye.get_or_insert_with(|| goodbye.clone());
+            self.wake(ix);
+        }
+    }
+
+    fn take_over(
+        &mut self,
+        ix: SubscriberIx,
+        hello: &subscribe_request::Hello,
+    ) -> Result<SubscriberIx, Refused> {
+        let subscriber = self.registry.at(ix);
+        if subscriber.is_displaced(&hello.instance_id) {
+            let (subscriber, instance) = (hello.subscriber_id.clone(), hello.instance_id.clone());
+            return Err(Refused::Displaced { subscriber, instance });
+        }
+        let Some(older) = subscriber.stream.as_ref().map(|stream| stream.id) else { return Ok(ix) };
+        subscriber.displace(&hello.instance_id);
+        self.counters.takeovers += 1;
+        let goodbye = subscribe_response::Goodbye {
+            reason: GoodbyeReason::Displaced.into(),
+            reconnect_after_ms: 0,
+            text: format!("instance {:?} has taken over: do not reconnect", hello.instance_id),
+        };
+        self.effect(Effect::Dismiss(older, Frame::control(subscribe_response::Message::Goodbye(goodbye))));
+        self.end_stream(ix);
+        Ok(ix)
+    }
+
+    fn register(
+        &mut self,
+        hello: &subscribe_request::Hello,
+        filter: Filter,
+    ) -> Result<SubscriberIx, Refused> {
+        if self.registry.len() >= MAX_SUBSCRIBERS {
+            let text = format!("{MAX_SUBSCRIBERS} subscribers are known: no room for another");
+            return Err(Refused::Exhausted(text));
+        }
+        let queue = self.queue(WhenFull::DropOldest);
+        Ok(self.registry.insert(Subscriber::new(&hello.subscriber_id, filter, queue)))
+    }
+
+    fn queue(&self, when_full: WhenFull) -> Queue {
+        Queue::new(self.settings.queue_events, self.settings.queue_bytes, when_full)
+    }
+
+    fn begin_stream(
+        &mut self,
+        ix: SubscriberIx,
+        id: StreamId,
+        hello: &subscribe_request::Hello,
+        filter: Filter,
+    ) {
+        let when_full = match hello.when_full() {
+            WhenFull::Unspecified => WhenFull::DropOldest,
+            policy => policy,
+        };
+        let most = self.settings.max_in_flight;
+        let window = if hello.max_in_flight == 0 { most } else { hello.max_in_flight.min(most) };
+        let (began, queue) = (self.position(), self.queue(when_full));
+        let subscriber = self.registry.at(ix);
+        subscriber.filter = filter;
+        subscriber.wanted_hooks.clear();
+        subscriber.when_full = when_full;
+        subscriber.queue = queue;
+        subscriber.retention = v1::Retention {
+            kind: RetentionKind::Owed.into(), // ALL comes with the journal; what is granted is said in Welcome
+            ..hello.retention.unwrap_or_default()
+        };
+        subscriber.stream = Some(Stream::new(id, hello.instance_id.clone(), began, hello.announce, window));
+        self.streams.insert(id, ix);
+    }
+
+    /// Each open entry is replayed in order of incarnation; starts that came while it was away follow as they are.
+    fn plan_replay(&mut self, ix: SubscriberIx) {
+        self.forget_unwanted(ix);
+        let Self { registry, lives, .. } = self;
+        let subscriber = registry.at(ix);
+        let Some(stream) = &mut subscriber.stream else { return };
+        let by_age = |slots: &mut dyn Iterator<Item = Slot>| {
+            let life = |slot| LifeRef { incarnation: lives.at(slot).incarnation, slot };
+            let mut lives: Vec<_> = slots.map(life).collect();
+            lives.sort_unstable();
+            lives
+        };
+        for life in by_age(&mut subscriber.marks.open()) {
+            let (held, kind) = (lives.at(life.slot), BatchKind::Redelivered);
+            let settled = subscriber.marks.is_settled(life.slot);
+            if !held.alive() {
+                stream.replay_ends.insert(life.incarnation);
+            }
+            if !settled {
+                stream.first.push_back(Turn { position: held.position, kind, due: Due::Start(life) });
+            } else if let Some(position) = held.decided() {
+                stream.first.push_back(Turn { position, kind, due: Due::End { life, swept: false } });
+            }
+        }
+        for life in by_age(&mut subscriber.marks.wanted()) {
+            let position = lives.at(life.slot).position;
+            stream.live.push_back(Turn { position, kind: BatchKind::Live, due: Due::Start(life) });
+        }
+    }
+
+    /// The new filter decides whether a start is written.
+    fn forget_unwanted(&mut self, ix: SubscriberIx) {
+        let Some(subscriber) = self.registry.get(ix) else { return };
+        let unwanted = |slot: &Slot| {
+            let life = self.lives.at(*slot);
+            !subscriber.filter.wants_lifecycle() || !subscriber.filter.wants_session(&life.agent, &life.key)
+        };
+        for slot in subscriber.marks.wanted().filter(unwanted).collect::<Vec<_>>() {
+            self.cancel_start(ix, slot);
+        }
+    }
+
+    fn welcome(&self, ix: SubscriberIx, known: bool, stream_epoch: u64) -> subscribe_response::Welcome {
+        let mut welcome = subscribe_response::Welcome {
+            ledger_id: self.settings.ledger_id.clone(),
+            dispatcher_epoch: self.settings.epoch,
+            stream_epoch,
+            known,
+            ack_timeout_ms: self.settings.ack_timeout.as_millis() as u32,
+            drain_budget_ms: self.settings.drain_budget.as_millis() as u32,
+            max_message_bytes: MAX_MESSAGE_BYTES,
+            server_version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..Default::default()
+        };
+        let Some(subscriber) = self.registry.get(ix) else { return welcome };
+        (welcome.granted_hooks, welcome.unknown_hooks) = subscriber.filter.granted(&self.hooks);
+        welcome.filter = Some(subscriber.filter.wire().clone());
+        welcome.ends_owed = self.owed(subscriber) as u64;
+        welcome.starts_to_replay = subscriber.marks.unsettled_len() as u64;
+        welcome.expired = Some(v1::Expired::default());
+        welcome.max_in_flight = subscriber.stream.as_ref().map_or(0, Stream::window);
+        welcome.set_when_full(subscriber.when_full);
+        welcome.retention = Some(subscriber.retention);
+        welcome
+    }
+
+    /// Open entries whose end is decided.
+    pub(crate) fn owed(&self, subscriber: &Subscriber) -> usize {
+        subscriber.marks.open().filter(|slot| !self.lives.at(*slot).alive()).count()
+    }
+
+    /// The stream is no more: what was on its way to it is gone, what it is owed stays.
+    fn end_stream(&mut self, ix: SubscriberIx) {
+        let subscriber = self.registry.at(ix);
+        let Some(stream) = subscriber.stream.take() else { return };
+        self.streams.remove(&stream.id);
+        let mut lost = subscriber.queue.shed_all();
+        let taken_along = stream.first.iter().chain(&stream.live).filter_map(|turn| match &turn.due {
+            Due::Event(event) => Some(event.bytes()),
+            _ => None,
+        });
+        taken_along.for_each(|bytes| lost.add(bytes));
+        for delivered in stream.into_unanswered() {
+            if let Delivered::Event { bytes, .. } = delivered {
+                lost.add(bytes);
+            }
+        }
+        self.counters.deliveries_lost += lost.events;
+        let subscriber = self.registry.at(ix);
+        subscriber.lose(GapCause::Away, lost);
+        subscriber.marks.forget_written();
+        subscriber.waiting.clear();
+        subscriber.retrying.clear();
+        let ended = |slot: &Slot| !self.lives.at(*slot).alive();
+        let marks = &self.registry.at(ix).marks;
+        for slot in marks.wanted().filter(ended).collect::<Vec<_>>() {
+            self.cancel_start(ix, slot);
+        }
+        self.stream_ended_in_closings(ix);
+    }
+
+    fn release(&mut self, ix: SubscriberIx) {
+        let marks = &self.registry.at(ix).marks;
+        let (open, wanted): (Vec<_>, Vec<_>) = (marks.open().collect(), marks.wanted().collect());
+        for slot in open {
+            self.counters.entries_released += 1;
+            self.close_entry(ix, slot, Outcome::Rejected);
+        }
+        wanted.into_iter().for_each(|slot| self.cancel_start(ix, slot));
+        let subscriber = self.registry.at(ix).id.clone();
+        self.record(Record::Released { subscriber });
+        self.forget_in_closings(ix);
+        self.registry.remove(ix);
+    }
+}
+
+impl Subscriber {
+    /// Loses what the queue still holds of one life, because a drain leaves no time for it.
+    pub(crate) fn shed_life(&mut self, incarnation: u64) {
+        let mut lost = Lost::default();
+        self.queue.take_life(incarnation).iter().for_each(|event| lost.add(event.bytes()));
+        self.lose(GapCause::Drain, lost);
+    }
+}
+
+fn check_ids(hello: &subscribe_request::Hello) -> Result<(), Refused> {
+    let (subscriber, instance) = (hello.subscriber_id.len(), hello.instance_id.len());
+    if subscriber == 0 || subscriber > MAX_ID_BYTES {
+        return Err(Refused::Invalid(format!(
+            "subscriber_id: it has 1 to {MAX_ID_BYTES} bytes, not {subscriber}"
+        )));
+    }
+    if instance > MAX_ID_BYTES {
+        return Err(Refused::Invalid(format!(
+            "instance_id: it has at most {MAX_ID_BYTES} bytes, not {instance}"
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! A plugin answers. Answers count only on the stream that carried the delivery, and one bad answer ends nothing.
+
+use std::time::Duration;
+
+use hookwire_protocol::v1::{self, AckStatus, BatchKind};
+
+use super::{journal::Record, lives::LifeRef};
+use crate::{
+    drain::Outcome,
+    fanout::registry::SubscriberIx,
+    machine::{Machine, Now},
+    serve::stream::{Delivered, Due, StreamId, Turn},
+};
+
+/// The longest delay of a RETRY: longer ones are cut to it.
+const MAX_RETRY: Duration = Duration::from_secs(3600);
+
+/// A plugin's answer to one delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Ok,
+    Accepted,
+    Retry(Duration),
+    Reject,
+}
+
+impl Machine {
+    /// Takes an Ack: the exceptions first, then all up to `through_seq`.
+    pub(crate) fn ack(&mut self, now: Now, id: StreamId, ack: &v1::Ack) {
+        self.now = now;
+        let Some(ix) = self.streams.get(&id).copied() else {
+            self.counters.acks_stale += 1;
+            return;
+        };
+        self.registry.at(ix).last_ack = Some(now.mono);
+        for exception in &ack.exceptions {
+            let Some(answer) = self.read(exception) else {
+                self.counters.acks_unknown += 1;
+                continue;
+            };
+            match self.stream(ix).and_then(|stream| stream.answer(exception.seq)) {
+                Some(delivered) => self.settle(ix, delivered, answer),
+                None => self.counters.acks_unknown += 1,
+            }
+        }
+        self.ack_through(ix, ack.through_seq);
+        self.wake(ix);
+    }
+
+    fn ack_through(&mut self, ix: SubscriberIx, seq: u64) {
+        let Some(last) = self.stream(ix).map(|stream| stream.next_seq() - 1) else { return };
+        if seq > last {
+            self.counters.acks_unknown += 1;
+            return;
+        }
+        while let Some(delivered) = self.stream(ix).and_then(|stream| stream.answer_through(seq)) {
+            if delivered != Delivered::Answered {
+                self.settle(ix, delivered, Answer::Ok);
+            }
+        }
+    }
+
+    fn read(&self, exception: &v1::AckException) -> Option<Answer> {
+        Some(match exception.status() {
+            AckStatus::Ok => Answer::Ok,
+            AckStatus::Accepted => Answer::Accepted,
+            AckStatus::Reject => Answer::Reject,
+            AckStatus::Retry if exception.retry_after_ms == 0 => Answer::Retry(self.settings.retry_after),
+            AckStatus::Retry => {
+                Answer::Retry(Duration::from_millis(exception.retry_after_ms.into()).min(MAX_RETRY))
+            }
+            AckStatus::Unspecified => return None,
+        })
+    }
+
+    fn settle(&mut self, ix: SubscriberIx, delivered: Delivered, answer: Answer) {
+        match answer {
+            Answer::Ok => self.counters.acks_ok += 1,
+            Answer::Accepted => self.counters.acks_accepted += 1,
+            Answer::Retry(_) => self.counters.acks_retry += 1,
+            Answer::Reject => self.counters.acks_reject += 1,
+        }
+        self.registry.at(ix).acked += 1;
+        match delivered {
+            Delivered::Start(life) if self.is_open(ix, life) => self.settle_start(ix, life, answer),
+            Delivered::End(life) if self.is_open(ix, life) => self.settle_end(ix, life, answer),
+            Delivered::GatewayStop(closing) => self.gateway_stop_answered(ix, closing),
+            // The entry was let go of since, or the event never had one.
+            Delivered::Start(_) | Delivered::End(_) | Delivered::Event { .. } | Delivered::Answered => {}
+        }
+    }
+
+    fn settle_start(&mut self, ix: SubscriberIx, life: LifeRef, answer: Answer) {
+        match answer {
+            Answer::Ok | Answer::Accepted => {
+                let subscriber = self.registry.at(ix);
+                subscriber.retrying.remove(&life);
+                if !subscriber.marks.settle_start(life.slot) {
+                    return; // an announcement of what was settled long ago
+                }
+                let (subscriber, incarnation) = (subscriber.id.clone(), life.incarnation);
+                self.record(Record::StartSettled { subscriber, incarnation });
+                if !self.lives.at(life.slot).alive() {
+                    self.end_is_due(ix, life);
+                }
+            }
+            Answer::Reject => {
+                self.counters.entries_rejected += 1;
+                self.close_entry(ix, life.slot, Outcome::Rejected);
+            }
+            // What is settled stays settled: there is nothing to write again.
+            Answer::Retry(_) if self.registry.at(ix).marks.is_settled(life.slot) => {}
+            Answer::Retry(after) => self.retry(ix, life, after),
+        }
+    }
+
+    fn settle_end(&mut self, ix: SubscriberIx, life: LifeRef, answer: Answer) {
+        match answer {
+            Answer::Ok => self.close_entry(ix, life.slot, Outcome::Acked),
+            Answer::Accepted => self.close_entry(ix, life.slot, Outcome::Accepted),
+            Answer::Reject => {
+                self.counters.entries_rejected += 1;
+                self.close_entry(ix, life.slot, Outcome::Rejected);
+            }
+            Answer::Retry(after) => self.retry(ix, life, after),
+        }
+    }
+
+    /// Writes it again after the delay, on this stream; a newer stream replays it anyway.
+    fn retry(&mut self, ix: SubscriberIx, life: LifeRef, after: Duration) {
+        let at = self.now.mono + after;
+        let number = self.next_position(); // two may be due at the same moment
+        let subscriber = self.registry.at(ix);
+        let Some(stream) = &mut subscriber.stream else { return };
+        stream.replay_ends.remove(&life.incarnation); // CaughtUp does not wait for a RETRY
+        subscriber.retrying.insert(life);
+        self.retries.insert((at, number), (stream.id, life));
+        self.retry_in_closings(ix, life, at);
+    }
+
+    /// The delays of these have passed.
+    pub(crate) fn write_retries_again(&mut self) {
+        while let Some(entry) = self.retries.first_entry() {
+            if entry.key().0 > self.now.mono {
+                return;
+            }
+            let (stream, life) = entry.remove();
+            let Some(ix) = self.streams.get(&stream).copied() else { continue };
+            let subscriber = self.registry.at(ix);
+            if !subscriber.retrying.remove(&life) || self.lives.get(life).is_none() {
+                continue;
+            }
+            let settled = subscriber.marks.is_settled(life.slot);
+            let Some(stream) = &mut subscriber.stream else { continue };
+            let due = if settled { Due::End { life, swept: false } } else { Due::Start(life) };
+            stream.first.push_back(Turn { position: 0, kind: BatchKind::Redelivered, due });
+            self.wake(ix);
+        }
+    }
+
+    /// Whether this subscriber has an entry for exactly this life.
+    pub(crate) fn is_open(&self, ix: SubscriberIx, life: LifeRef) -> bool {
+        self.lives.get(life).is_some() && self.registry.get(ix).is_some_and(|it| it.marks.is_open(life.slot))
+    }
+
+    fn stream(&mut self, ix: SubscriberIx) -> Option<&mut crate::serve::stream::Stream> {
+        self.registry.at(ix).stream.as_mut()
+    }
+}

@@ -1,0 +1,221 @@
+//! A life begins, ends, and is let go of: the choke point that every start and every end goes through.
+
+use hookwire_protocol::{
+    hook,
+    v1::{self, BatchKind, GatewayEvent, SessionEndReason},
+};
+
+use super::{
+    journal::Record,
+    lives::{End, Life, LifeRef, Slot},
+};
+use crate::{
+    drain::Outcome,
+    emit::{
+        boots::GatewayIx,
+        encode::{EventId, Parts, Payload, SessionParts},
+    },
+    fanout::registry::SubscriberIx,
+    machine::Machine,
+    serve::stream::{Due, Phase, Turn},
+};
+
+/// What began a life: its own session_start, or any event that named it.
+pub(crate) struct Beginning<'a> {
+    pub(crate) event: &'a GatewayEvent,
+    pub(crate) synthetic: bool,
+}
+
+/// What ended a life.
+pub(crate) struct Ending<'a> {
+    pub(crate) reason: SessionEndReason,
+    /// What the gateway said, where it did.
+    pub(crate) said: v1::SessionEnd,
+    pub(crate) time_unix_nano: u64,
+    pub(crate) traceparent: &'a str,
+    pub(crate) synthetic: bool,
+}
+
+impl Machine {
+    /// A life begins: it is wanted by everybody whose filter says so, connected or away.
+    pub(crate) fn begin_life(
+        &mut self,
+        ix: GatewayIx,
+        beginning: &Beginning<'_>,
+        mut payload: v1::SessionStart,
+    ) -> Slot {
+        let event = beginning.event;
+        let session = event.session.clone().unwrap_or_default();
+        let id = session.id.unwrap_or_default();
+        let (previous, reason) = self.previous_life(ix, &id);
+        payload.previous_incarnation = previous;
+        payload.set_previous_reason(reason);
+        let incarnation = self.next_incarnation();
+        let position = self.next_position();
+        let gateway = self.gateways.at(ix);
+        let start = self.encoder.encode(&Parts {
+            id: EventId::Start { ledger: &self.settings.ledger_id, incarnation },
+            hook: hook::SESSION_START,
+            gateway: &gateway.id,
+            boot: &gateway.boot.id,
+            session: Some(SessionParts { id: &id, key: &session.key, agent: &session.agent_id, incarnation }),
+            session_seq: 1,
+            time_unix_nano: event.time_unix_nano,
+            traceparent: &event.traceparent,
+            synthetic: beginning.synthetic,
+            late: false,
+            payload: Payload::SessionStart(&payload),
+        });
+        let gateway = gateway.id.clone();
+        self.record(Record::Started { incarnation, gateway, event: start.clone() });
+        self.counters.sessions_started += 1;
+        self.counters.sessions_started_synthetic += u64::from(beginning.synthetic);
+        let slot = self.lives.insert(Life {
+            incarnation,
+            gateway: ix,
+            id: id.into(),
+            key: session.key.into(),
+            agent: session.agent_id.into(),
+            start,
+            position,
+            end: None,
+            seq: 1,
+            last_activity: event.time_unix_nano,
+            last_position: position,
+            has_earlier: false,
+            holders: 0,
+        });
+        self.want_start(LifeRef { incarnation, slot }, position);
+        slot
+    }
+
+    /// Where this id lived before, and how that ended.
+    fn previous_life(&self, ix: GatewayIx, id: &str) -> (u64, SessionEndReason) {
+        let held = self
+            .lives
+            .last_ended(ix, id)
+            .and_then(|life| Some((life.incarnation, life.end.as_ref()?.reason)));
+        let ended = self.gateways.at(ix).boot.ended.get(id).map(|ended| (ended.incarnation, ended.reason));
+        let newest = held.into_iter().chain(ended).max_by_key(|(incarnation, _)| *incarnation);
+        newest.filter(|(incarnation, _)| *incarnation > 0).unwrap_or((0, SessionEndReason::Unspecified))
+    }
+
+    fn want_start(&mut self, life: LifeRef, position: u64) {
+        let Self { registry, lives, step, .. } = self;
+        let held = lives.at_mut(life.slot);
+        for (_, subscriber) in registry.iter_mut() {
+            let filter = &subscriber.filter;
+            if !filter.wants_lifecycle() || !filter.wants_session(&held.agent, &held.key) {
+                continue;
+            }
+            subscriber.marks.want(life.slot);
+            held.holders += 1;
+            if let Some(stream) = &mut subscriber.stream {
+                stream.live.push_back(Turn { position, kind: BatchKind::Live, due: Due::Start(life) });
+                step.effects.push(crate::machine::Effect::Ready(stream.id));
+            }
+        }
+    }
+
+    /// Decides how a live life ended. Whoever was handed its start is due its end.
+    pub(crate) fn decide(&mut self, slot: Slot, ending: Ending<'_>) {
+        let position = self.next_position();
+        let life = self.lives.at(slot);
+        let (incarnation, gateway) = (life.incarnation, self.gateways.at(life.gateway));
+        let mut payload = ending.said;
+        payload.set_reason(ending.reason);
+        payload.set_disposition(ending.reason.disposition());
+        payload.last_session_seq = life.seq;
+        payload.last_activity_unix_nano = life.last_activity;
+        let event = self.encoder.encode(&Parts {
+            id: EventId::End { ledger: &self.settings.ledger_id, incarnation },
+            hook: hook::SESSION_END,
+            gateway: &gateway.id,
+            boot: &gateway.boot.id,
+            session: Some(SessionParts { id: &life.id, key: &life.key, agent: &life.agent, incarnation }),
+            session_seq: life.seq + 1,
+            time_unix_nano: ending.time_unix_nano,
+            traceparent: ending.traceparent,
+            synthetic: ending.synthetic,
+            late: false,
+            payload: Payload::SessionEnd(&payload),
+        });
+        self.record(Record::Decided { incarnation, event: event.clone() });
+        self.counters.sessions_ended += 1;
+        self.lives.end(slot, End { event, reason: ending.reason, position });
+        let life = LifeRef { incarnation, slot };
+        for ix in self.registry.indices() {
+            let subscriber = self.registry.at(ix);
+            if subscriber.marks.is_settled(slot) {
+                self.end_is_due(ix, life);
+            } else if subscriber.marks.wants(slot) && subscriber.stream.is_none() {
+                self.cancel_start(ix, slot);
+            }
+        }
+        self.lives.give_up_if_idle(slot);
+    }
+
+    /// The life has ended and this subscriber has settled its start: puts the end in its place.
+    pub(crate) fn end_is_due(&mut self, ix: SubscriberIx, life: LifeRef) {
+        let Self { registry, lives, closings, .. } = self;
+        let held = lives.at(life.slot);
+        let (Some(position), Some(stream)) = (held.decided(), &mut registry.at(ix).stream) else { return };
+        let earlier = position <= stream.began;
+        let kind = if earlier { BatchKind::Redelivered } else { BatchKind::Live };
+        let turn = Turn { position, kind, due: Due::End { life, swept: false } };
+        // A drain waits for it, or CaughtUp does: behind announcements it would come too late.
+        if stream.phase != Phase::Live && (earlier || closings.drains(held.gateway)) {
+            stream.first.push_back(turn);
+        } else {
+            stream.live.push_back(turn);
+        }
+        self.wake(ix);
+    }
+
+    /// A start without an entry goes together with its end.
+    pub(crate) fn cancel_start(&mut self, ix: SubscriberIx, slot: Slot) {
+        self.counters.starts_cancelled += 1;
+        self.let_go(ix, slot, None);
+    }
+
+    /// An entry is closed: nothing more of this life is due to this subscriber.
+    pub(crate) fn close_entry(&mut self, ix: SubscriberIx, slot: Slot, outcome: Outcome) {
+        let subscriber = self.registry.at(ix).id.clone();
+        let incarnation = self.lives.at(slot).incarnation;
+        self.record(Record::Closed { subscriber, incarnation });
+        self.let_go(ix, slot, Some(outcome));
+    }
+
+    fn let_go(&mut self, ix: SubscriberIx, slot: Slot, outcome: Option<Outcome>) {
+        let life = self.lives.at_mut(slot);
+        life.holders -= 1;
+        let life = LifeRef { incarnation: life.incarnation, slot };
+        self.count_in_closings(ix, life, outcome);
+        let subscriber = self.registry.at(ix);
+        subscriber.marks.close(slot);
+        subscriber.retrying.remove(&life);
+        subscriber.queue.release(life.incarnation);
+        if let Some(stream) = &mut subscriber.stream {
+            stream.replay_ends.remove(&life.incarnation);
+        }
+        self.unblock(ix, slot);
+        self.lives.give_up_if_idle(slot);
+        self.wake(ix);
+    }
+
+    /// The end of this life is written, or never will be: starts that waited for it have their turn.
+    pub(crate) fn unblock(&mut self, ix: SubscriberIx, slot: Slot) {
+        let subscriber = self.registry.at(ix);
+        let Some(waiting) = subscriber.waiting.remove(&slot) else { return };
+        let Some(stream) = &mut subscriber.stream else { return };
+        for life in waiting.into_iter().rev() {
+            let Some(held) = self.lives.get(life) else { continue };
+            let (position, due) = (held.position, Due::Start(life));
+            if subscriber.marks.is_open(life.slot) {
+                stream.first.push_front(Turn { position, kind: BatchKind::Redelivered, due });
+            } else {
+                stream.live.push_front(Turn { position, kind: BatchKind::Live, due });
+            }
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! 5 — Every delivery gets exactly one outcome: answers, the ledger, and what its journal needs.
+
+pub(crate) mod ack;
+pub(crate) mod bits;
+pub(crate) mod decide;
+pub(crate) mod journal;
+pub(crate) mod lives;
+pub(crate) mod marks;
