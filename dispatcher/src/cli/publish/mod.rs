@@ -1,0 +1,225 @@
+//! `hookwire publish`: is a gateway, from recorded or live JSON lines.
+//!
+//! ```text
+//! input ── openclaw ──▶ boot { resend ──▶ attach } ──▶ drain        (tally counts, setback says when to try again)
+//! ```
+
+mod attach;
+mod boot;
+mod drain;
+mod input;
+mod openclaw;
+mod resend;
+mod setback;
+mod tally;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    io::{self, Write},
+    mem,
+    path::PathBuf,
+    time::Duration,
+};
+
+use clap::ValueEnum;
+use hookwire_protocol::hook;
+use hookwire_sdk::Address;
+use tokio::{
+    runtime,
+    signal::unix::{Signal, SignalKind, signal},
+    time::timeout,
+};
+
+use self::{
+    boot::{Boot, hello},
+    input::{Entry, Input},
+    setback::Setback,
+    tally::Tally,
+};
+use super::{Exit, Failure, Target};
+
+/// How long receipts are waited for when the process is told to stop amid its input.
+const SETTLE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Be a gateway: send hooks from JSON lines {"time","hook","event","ctx"}, one event a line
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    target: Target,
+    /// The gateway's durable name
+    #[arg(long, value_name = "NAME")]
+    gateway: String,
+    /// The first boot's id [default: a random one]; each later gateway_start opens a boot with a random id
+    #[arg(long, value_name = "ID")]
+    boot: Option<String>,
+    /// Whether to drain a boot whose gateway_stop was read, before the next boot or the end
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Drain::Auto)]
+    drain: Drain,
+    /// Stay attached after the last line, until stopped
+    #[arg(long)]
+    hold: bool,
+    /// Keep the gaps between the times of the lines
+    #[arg(long)]
+    recorded_speed: bool,
+    /// End at the first line that is not valid JSON or has no hook, with exit code 65
+    #[arg(long)]
+    strict: bool,
+    /// The lines; - is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    file: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Drain {
+    /// With `restart` if the gateway_stop says so, else with `shutdown`
+    Auto,
+    /// Leave it to others
+    Never,
+}
+
+pub(super) fn run(args: Args) -> Result<(), Failure> {
+    let runtime =
+        runtime::Builder::new_current_thread().enable_all().build().map_err(|e| Exit::Fault.because(e))?;
+    let outcome = runtime.block_on(publish(args));
+    // A read from standard input cannot be cancelled: do not wait for it.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn publish(args: Args) -> Result<(), Failure> {
+    let unreadable = |error| Exit::Data.because(format_args!("{}: {error}", args.file.display()));
+    let input = Input::new(input::open(&args.file).await.map_err(unreadable)?, args.recorded_speed);
+    let mut publisher = Publisher::attach(&args).await.map_err(Setback::into_failure)?;
+    let mut stop = Stop::listen().map_err(|error| Exit::Fault.because(error))?;
+    let holds = tokio::select! {
+        played = publisher.play(input) => played.map(|()| args.hold),
+        () = stop.asked() => {
+            publisher.settle().await;
+            Ok(false)
+        }
+    };
+    print(&publisher.tally)?;
+    if holds? {
+        publisher.hold(stop).await?;
+    }
+    publisher.boot.close().await;
+    Ok(())
+}
+
+fn print(tally: &Tally) -> Result<(), Failure> {
+    let line = serde_json::to_string(tally).map_err(|error| Exit::Fault.because(error))?;
+    writeln!(io::stdout(), "{line}").map_err(|error| Exit::Fault.because(error))
+}
+
+/// The gateway that is played, one boot after the other.
+struct Publisher {
+    address: Address,
+    gateway: String,
+    drains: bool,
+    strict: bool,
+    boot: Boot,
+    /// The boot has had its gateway_start.
+    started: bool,
+    tally: Tally,
+}
+
+impl Publisher {
+    /// Attaches the first boot, in a single try.
+    async fn attach(args: &Args) -> Result<Self, Setback> {
+        let Target { to: address } = args.target.clone();
+        let boot = Boot::open(&address, hello(&args.gateway, args.boot.clone())).await?;
+        Ok(Self {
+            address,
+            gateway: args.gateway.clone(),
+            drains: args.drain == Drain::Auto,
+            strict: args.strict,
+            boot,
+            started: false,
+            tally: Tally::default(),
+        })
+    }
+
+    /// Publishes the input, to the last receipt and the last boot's drain.
+    async fn play(&mut self, input: Input) -> Result<(), Failure> {
+        let spoiled = self.publish_all(input).await?;
+        self.boot.end(self.drains, &mut self.tally).await?;
+        spoiled.map_or(Ok(()), Err)
+    }
+
+    /// Publishes the input up to its end, or to what spoils it: that is returned, for what came before still counts.
+    async fn publish_all(&mut self, mut input: Input) -> Result<Option<Failure>, Failure> {
+        loop {
+            tokio::select! {
+                biased; // What is ready goes into one batch.
+                entry = input.next(), if self.boot.has_room() => match entry {
+                    Ok(Some(entry)) => {
+                        if let Some(failure) = self.publish(entry).await? {
+                            return Ok(Some(failure));
+                        }
+                    }
+                    Ok(None) => return Ok(None),
+                    Err(error) => return Ok(Some(Exit::Data.because(format_args!("the input breaks off: {error}")))),
+                },
+                step = self.boot.step() => self.boot.take(step, &mut self.tally).await?,
+            }
+        }
+    }
+
+    /// Publishes one line. Returned is what spoils the input: a line that cannot be used, where that is strict.
+    async fn publish(&mut self, Entry { number, event }: Entry) -> Result<Option<Failure>, Failure> {
+        match event {
+            Ok(event) => {
+                if event.hook == hook::GATEWAY_START && mem::replace(&mut self.started, true) {
+                    self.boot_again().await?;
+                }
+                self.boot.publish(number, event, &mut self.tally);
+                Ok(None)
+            }
+            Err(unusable) => {
+                self.tally.reject(number, &unusable);
+                Ok(self.strict.then(|| Exit::Data.because(format_args!("line {number} cannot be used"))))
+            }
+        }
+    }
+
+    /// Ends the boot and opens the next.
+    async fn boot_again(&mut self) -> Result<(), Failure> {
+        self.boot.end(self.drains, &mut self.tally).await?;
+        self.boot.close().await; // as a process that went away
+        self.boot = Boot::open_patiently(&self.address, hello(&self.gateway, None)).await?;
+        Ok(())
+    }
+
+    /// Waits a little for the receipts of what is in hand; what comes of it shows in the tally.
+    async fn settle(&mut self) {
+        let _ = timeout(SETTLE_WITHIN, self.boot.end(false, &mut self.tally)).await;
+    }
+
+    /// Stays attached until the process is told to stop.
+    async fn hold(&mut self, mut stop: Stop) -> Result<(), Failure> {
+        tokio::select! {
+            () = stop.asked() => Ok(()),
+            stayed = self.boot.stay(&mut self.tally) => stayed,
+        }
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => (),
+            _ = self.interrupt.recv() => (),
+        }
+    }
+}
