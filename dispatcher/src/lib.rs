@@ -1,3 +1,7 @@
 //! Hookwire's dispatcher: a library that a gateway embeds, and the `hookwire` binary.
 
 pub mod cli;
+pub mod config;
+pub mod dispatcher;
+pub mod report;
+pub mod serve;
