@@ -14,7 +14,7 @@ use std::{
 use hookwire_protocol::v1::{DrainReport, StopReason};
 use serde_json::json;
 use tokio::{sync::watch, time::timeout};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use self::process::{Panics, Signals};
 use super::{Exit, Failure};
@@ -181,10 +181,7 @@ fn tell(report: &DrainReport, file: Option<&Path>) -> Result<(), Failure> {
     let line = report::to_json(report);
     let written = file.map_or(Ok(()), |file| write_atomically(file, &line));
     say(&line);
-    written.map_err(|error| {
-        error!(%error, "the report is on stdout only");
-        Exit::Fault.because(format_args!("cannot write the report: {error}"))
-    })
+    written.map_err(|error| Exit::Fault.because(format_args!("the report is on stdout only: {error}")))
 }
 
 /// One line on stdout. A daemon outlives whoever reads it: that nobody does is no fault.

@@ -134,7 +134,7 @@ async fn who_does_not_answer_pings_is_given_up() {
 async fn who_does_not_read_is_given_up() {
     let directory = tempfile::tempdir().unwrap();
     let address = Address::Unix(directory.path().join("s"));
-    let listener = Listener::bind(&[address.clone()], false).unwrap();
+    let listener = Listener::bind(std::slice::from_ref(&address), false).unwrap();
     let (_, service) = health_reporter();
     // HTTP/2 keepalive alone would not do: its GOAWAY cannot be written either.
     let server = listener.serve(Routes::new(service), ConnectionLimits { keepalive: SHORT, ..LIMITS });
