@@ -1,11 +1,14 @@
 //! Hookwire's dispatcher: a library that a gateway embeds, and the `hookwire` binary.
 
 pub mod cli;
+pub mod config;
+pub mod dispatcher;
 mod drain;
 mod emit;
 mod fanout;
 mod machine;
 mod metrics;
 mod queue;
-mod serve;
+pub mod report;
+pub mod serve;
 mod settle;

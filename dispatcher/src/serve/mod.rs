@@ -1,6 +1,8 @@
-//! 4 — One subscriber's stream: what goes to the transport, and when.
+//! 4 — The sockets, and one subscriber's stream: what goes to the transport, and when.
 
+pub mod connection;
 pub(crate) mod frame;
+pub mod listen;
 pub(crate) mod pull;
 pub(crate) mod stream;
 pub(crate) mod subscription;
