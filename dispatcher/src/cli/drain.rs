@@ -185,7 +185,103 @@ fn row(subscriber: &SubscriberReport) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+    use hookwire_protocol::v1::{
+        AttachRequest, AttachResponse,
+        gateway_service_server::{GatewayService, GatewayServiceServer},
+    };
+    use tokio::{net::TcpListener, sync::mpsc};
+    use tokio_stream::{
+        Iter, iter,
+        wrappers::{ReceiverStream, TcpListenerStream},
+    };
+    use tonic::{Request, Response, Status, async_trait, transport::Server};
+
     use super::*;
+
+    /// Gives the same answers to every Drain, and shows what was asked.
+    struct Scripted {
+        answers: Result<Vec<Message>, Status>,
+        asked: mpsc::Sender<DrainRequest>,
+    }
+
+    type Answers<T> = Iter<std::vec::IntoIter<Result<T, Status>>>;
+
+    #[async_trait]
+    impl GatewayService for Scripted {
+        type AttachStream = ReceiverStream<Result<AttachResponse, Status>>;
+        type DrainStream = Answers<DrainResponse>;
+
+        async fn attach(
+            &self,
+            _: Request<Streaming<AttachRequest>>,
+        ) -> Result<Response<Self::AttachStream>, Status> {
+            Err(Status::unimplemented("not in this script"))
+        }
+
+        async fn drain(&self, asked: Request<DrainRequest>) -> Result<Response<Self::DrainStream>, Status> {
+            self.asked.try_send(asked.into_inner()).expect("one Drain a test");
+            let answers = self.answers.clone()?.into_iter();
+            let answers = answers.map(|message| Ok(DrainResponse { message: Some(message) }));
+            Ok(Response::new(iter(answers.collect::<Vec<_>>())))
+        }
+    }
+
+    #[derive(Debug, clap::Parser)]
+    struct CommandLine {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    /// What a drain with these flags asks for, and how it ends with these answers.
+    async fn drained(
+        flags: &[&str],
+        answers: Result<Vec<Message>, Status>,
+    ) -> (Option<DrainRequest>, Result<DrainReport, Exit>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let to = listener.local_addr().expect("a bound address").to_string();
+        let (asked, mut requests) = mpsc::channel(1);
+        let service = GatewayServiceServer::new(Scripted { answers, asked });
+        tokio::spawn(
+            Server::builder().add_service(service).serve_with_incoming(TcpListenerStream::new(listener)),
+        );
+        let args = CommandLine::parse_from(["drain", "--to", &to].iter().chain(flags)).args;
+        let outcome = drain(&args).await.map_err(|failure| failure.exit);
+        (requests.try_recv().ok(), outcome)
+    }
+
+    #[tokio::test]
+    async fn the_report_comes_behind_the_progress() {
+        let report = DrainReport { scope: "openclaw".into(), ..Default::default() };
+        let answers = vec![Message::Progress(progress(&["audit"])), Message::Report(report.clone())];
+        let flags =
+            ["--gateway", "openclaw", "--reason", "restart", "--budget", "1s", "--expect-back", "20s"];
+        let (asked, outcome) = drained(&flags, Ok(answers)).await;
+        let expected = DrainRequest {
+            gateway_id: "openclaw".into(),
+            boot_id: String::new(),
+            reason: StopReason::Restart.into(),
+            budget_ms: Some(1_000),
+            restart_expected_ms: 20_000,
+        };
+        assert_eq!((asked, outcome), (Some(expected), Ok(report)));
+    }
+
+    #[tokio::test]
+    async fn an_unknown_gateway_is_a_refusal() {
+        let refusal = Err(Status::not_found("no gateway \"x\""));
+        let (_, outcome) = drained(&["--gateway", "x", "--reason", "shutdown"], refusal).await;
+        assert_eq!(outcome, Err(Exit::Refused));
+    }
+
+    #[tokio::test]
+    async fn a_drain_without_a_report_has_no_answer() {
+        let answers = Ok(vec![Message::Progress(progress(&[]))]);
+        let (asked, outcome) = drained(&["--reason", "shutdown"], answers).await;
+        let asked = asked.expect("a request");
+        assert_eq!((asked.gateway_id.as_str(), asked.budget_ms), ("", None));
+        assert_eq!(outcome, Err(Exit::Unavailable));
+    }
 
     fn progress(waiting_for: &[&str]) -> DrainProgress {
         let waiting_for = waiting_for.iter().map(|&name| name.to_owned()).collect();

@@ -145,9 +145,43 @@ fn subscriber_row(subscriber: &SubscriberStatus) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use hookwire_protocol::v1::BootState;
+    use hookwire_protocol::v1::{
+        BootState,
+        admin_service_server::{AdminService, AdminServiceServer},
+    };
+    use tokio::net::TcpListener;
+    use tokio_stream::wrappers::TcpListenerStream;
+    use tonic::{Request, Response, Status, async_trait, transport::Server};
 
     use super::*;
+    use crate::cli::Exit;
+
+    struct Scripted;
+
+    #[async_trait]
+    impl AdminService for Scripted {
+        async fn get_status(
+            &self,
+            _: Request<GetStatusRequest>,
+        ) -> Result<Response<GetStatusResponse>, Status> {
+            Ok(Response::new(status()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dispatcher_is_asked_and_an_empty_port_is_not_there() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let to = listener.local_addr().expect("a bound address").to_string();
+        let target = Target { to: to.parse().expect("an address") };
+        let service = AdminServiceServer::new(Scripted);
+        let server = tokio::spawn(
+            Server::builder().add_service(service).serve_with_incoming(TcpListenerStream::new(listener)),
+        );
+        assert_eq!(ask(&target).await.map_err(|failure| failure.exit), Ok(status()));
+        server.abort();
+        let _ = server.await; // the port is free behind this
+        assert_eq!(ask(&target).await.map_err(|failure| failure.exit), Err(Exit::Unavailable));
+    }
 
     fn status() -> GetStatusResponse {
         GetStatusResponse {

@@ -200,7 +200,10 @@ struct Call {
 impl Call {
     /// Dials and says Hello.
     async fn open(address: &Address, hello: Hello) -> Result<Self, Ending> {
-        let channel = address.connect().await.map_err(|error| Ending::Lost(client::innermost(&error)))?;
+        let channel = address
+            .connect()
+            .await
+            .map_err(|error| Ending::Lost(format!("{address}: {}", client::innermost(&error))))?;
         let (outbound, requests) = mpsc::channel(4);
         // Queued before the call: some servers send their headers only after the first message.
         let hello = request(subscribe_request::Message::Hello(hello));
