@@ -1,11 +1,14 @@
 //! The command line: one file a command, and what they share.
 
+mod client;
 mod demo;
 mod drain;
+mod names;
 mod publish;
 mod serve;
 mod status;
 mod tail;
+mod term;
 
 use std::{fmt, process::ExitCode};
 

@@ -1,0 +1,239 @@
+//! One stream of a tail, from the dialling to its end.
+
+use std::{
+    future::pending,
+    io::{self, ErrorKind},
+    time::{Duration, Instant},
+};
+
+use hookwire_protocol::v1::{
+    Ack, SubscribeRequest, SubscribeResponse,
+    hook_service_client::HookServiceClient,
+    subscribe_request::{self, Hello},
+    subscribe_response::Message,
+};
+use hookwire_sdk::{Address, MAX_MESSAGE_BYTES};
+use tokio::{
+    io::AsyncWrite,
+    sync::mpsc,
+    time::{sleep_until, timeout},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use super::{
+    Tail,
+    acks::{AckMode, Acks},
+    lines::Lines,
+    numbered,
+    reconnect::{Ending, Reconnect},
+    stop::Stop,
+};
+use crate::cli::client;
+
+/// How long the dispatcher may take to answer the call, and then to send its Welcome.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the dispatcher may take to end a stream that is half-closed.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+impl<W: AsyncWrite + Unpin> Tail<W> {
+    /// One stream, to its end.
+    ///
+    /// # Errors
+    /// When a line cannot be written, save that nobody reads it.
+    pub(super) async fn stream(&mut self) -> io::Result<Ending> {
+        let opened = tokio::select! {
+            () = self.stop.asked() => return Ok(Ending::Left),
+            opened = Call::open(&self.address, self.hello.clone()) => opened,
+        };
+        let call = match opened {
+            Ok(call) => call,
+            Err(ending) => return Ok(ending),
+        };
+        let stream = Stream {
+            call,
+            acks: Acks::new(self.mode),
+            lines: &mut self.lines,
+            reconnect: &mut self.reconnect,
+            welcome_by: Some(Instant::now() + PATIENCE),
+        };
+        stream.run(&mut self.stop).await
+    }
+}
+
+/// An open stream.
+struct Stream<'a, W> {
+    call: Call,
+    acks: Acks,
+    lines: &'a mut Lines<W>,
+    reconnect: &'a mut Reconnect,
+    /// None once the Welcome is here.
+    welcome_by: Option<Instant>,
+}
+
+impl<W: AsyncWrite + Unpin> Stream<'_, W> {
+    async fn run(mut self, stop: &mut Stop) -> io::Result<Ending> {
+        loop {
+            match self.step(stop).await {
+                Ok(None) => {}
+                Ok(Some(Ending::Left)) => {
+                    self.leave().await;
+                    return Ok(Ending::Left);
+                }
+                Ok(Some(Ending::Goodbye(goodbye))) => {
+                    self.half_close(None).await;
+                    return Ok(Ending::Goodbye(goodbye));
+                }
+                Ok(Some(lost)) => return Ok(lost),
+                Err(error) => {
+                    self.leave().await;
+                    // Nobody reads any more: that is how a pipe says stop.
+                    return if error.kind() == ErrorKind::BrokenPipe { Ok(Ending::Left) } else { Err(error) };
+                }
+            }
+        }
+    }
+
+    async fn step(&mut self, stop: &mut Stop) -> io::Result<Option<Ending>> {
+        tokio::select! {
+            biased;
+            // First: a stop does not wait for a busy stream.
+            () = stop.asked() => Ok(Some(Ending::Left)),
+            // Before the input: a delay is not stretched by a busy stream either.
+            () = at(self.acks.next_due()) => {
+                self.acks.ripen(Instant::now());
+                self.answer();
+                Ok(None)
+            }
+            // Before the Acks: they are said when the input has run dry.
+            message = self.call.inbound.message(), if !self.acks.is_full() => self.take(message).await,
+            is_open = has_room(&self.call.outbound), if self.acks.is_due() => {
+                if is_open {
+                    self.answer();
+                } else {
+                    // Nobody takes answers any more; the stream's own end, still to be read, says why.
+                    self.acks = Acks::new(AckMode::Never);
+                }
+                Ok(None)
+            }
+            () = at(self.welcome_by) => Ok(Some(Ending::Lost(format!("no Welcome within {PATIENCE:?}")))),
+        }
+    }
+
+    /// Sends the Ack that is due, if there is room for it; what finds none stays due.
+    fn answer(&mut self) {
+        if let Ok(room) = self.call.outbound.try_reserve()
+            && let Some(due) = self.acks.take()
+        {
+            room.send(ack(due));
+        }
+    }
+
+    /// Prints a message, then remembers what there is to answer.
+    async fn take(
+        &mut self,
+        message: Result<Option<SubscribeResponse>, Status>,
+    ) -> io::Result<Option<Ending>> {
+        let message = match message {
+            Ok(Some(SubscribeResponse { message: Some(message) })) => message,
+            Ok(Some(SubscribeResponse { message: None })) => return Ok(None), // of a newer version
+            Ok(None) => return Ok(Some(Ending::Lost("the stream ended without a Goodbye".to_owned()))),
+            Err(status) => return Ok(Some(Ending::Status(status))),
+        };
+        self.lines.show(&message).await?;
+        match message {
+            Message::Welcome(_) => {
+                self.welcome_by = None;
+                self.reconnect.welcomed();
+            }
+            Message::Events(batch) => {
+                let now = Instant::now();
+                for (seq, event) in numbered(&batch) {
+                    self.acks.printed(seq, &event.hook, now);
+                }
+            }
+            Message::Goodbye(goodbye) => return Ok(Some(Ending::Goodbye(goodbye))),
+            Message::CaughtUp(_) | Message::Gap(_) | Message::DrainNotice(_) | Message::DrainSummary(_) => {}
+        }
+        Ok(None)
+    }
+
+    /// Answers everything that is printed and says Goodbye. What this plugin is owed is kept for it.
+    async fn leave(mut self) {
+        self.acks.ripen_all();
+        self.half_close(Some(subscribe_request::Goodbye { release: false })).await;
+    }
+
+    /// Sends what is due, closes this direction, and waits for the other one's end, which shows that it arrived.
+    async fn half_close(mut self, goodbye: Option<subscribe_request::Goodbye>) {
+        let Call { mut inbound, outbound } = self.call;
+        let farewell = async {
+            let acks = self.acks.take().map(ack);
+            let goodbye = goodbye.map(|goodbye| request(subscribe_request::Message::Goodbye(goodbye)));
+            for last in acks.into_iter().chain(goodbye) {
+                outbound.send(last).await?;
+            }
+            drop(outbound);
+            while let Ok(Some(SubscribeResponse { message })) = inbound.message().await {
+                // An event that comes now could not be answered: it is not printed either.
+                let shown = message.filter(|message| !matches!(message, Message::Events(_)));
+                if let Some(message) = shown
+                    && self.lines.show(&message).await.is_err()
+                {
+                    break;
+                }
+            }
+            Ok::<_, mpsc::error::SendError<_>>(())
+        };
+        // It is over either way: late, or with nobody there to say it to.
+        let _ = timeout(FAREWELL, farewell).await;
+    }
+}
+
+/// The two directions of an open call.
+struct Call {
+    inbound: Streaming<SubscribeResponse>,
+    outbound: mpsc::Sender<SubscribeRequest>,
+}
+
+impl Call {
+    /// Dials and says Hello.
+    async fn open(address: &Address, hello: Hello) -> Result<Self, Ending> {
+        let channel = address
+            .connect()
+            .await
+            .map_err(|error| Ending::Lost(format!("{address}: {}", client::innermost(&error))))?;
+        let (outbound, requests) = mpsc::channel(4);
+        // Queued before the call: some servers send their headers only after the first message.
+        let hello = request(subscribe_request::Message::Hello(hello));
+        outbound.try_send(hello).expect("a fresh channel has room");
+        let mut client = HookServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        match timeout(PATIENCE, client.subscribe(ReceiverStream::new(requests))).await {
+            Ok(Ok(response)) => Ok(Self { inbound: response.into_inner(), outbound }),
+            Ok(Err(status)) => Err(Ending::Status(status)),
+            Err(_) => Err(Ending::Lost(format!("no answer to the call within {PATIENCE:?}"))),
+        }
+    }
+}
+
+fn request(message: subscribe_request::Message) -> SubscribeRequest {
+    SubscribeRequest { message: Some(message) }
+}
+
+fn ack(ack: Ack) -> SubscribeRequest {
+    request(subscribe_request::Message::Ack(ack))
+}
+
+/// Returns when one more message fits, or with false when nobody takes them any more. Cancel-safe.
+async fn has_room(outbound: &mpsc::Sender<SubscribeRequest>) -> bool {
+    outbound.reserve().await.is_ok()
+}
+
+/// That moment, or never.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment.into()).await,
+        None => pending().await,
+    }
+}
