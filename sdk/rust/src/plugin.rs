@@ -122,21 +122,19 @@ impl PluginBuilder {
     }
 
     /// Where the dispatcher listens. Otherwise `HOOKWIRE_ADDR` says so, else it is `127.0.0.1:7400`.
-    pub fn address(self, address: Address) -> Self {
-        self.connect_with(move || {
-            let address = address.clone();
-            async move { address.connect().await }
-        })
+    pub fn address(mut self, address: Address) -> Self {
+        self.connect = Some(dial(address));
+        self
     }
 
     /// Dials in its own way, in place of an address: a transport of your own, or none in a test.
-    pub fn connect_with<F, E>(mut self, dial: impl Fn() -> F + Send + Sync + 'static) -> Self
+    pub fn connect_with<F, E>(mut self, connect: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<Channel, E>> + Send + 'static,
         E: Into<BoxError>,
     {
         self.connect = Some(Arc::new(move || {
-            let channel = dial();
+            let channel = connect();
             Box::pin(async move { channel.await.map_err(Into::into) })
         }));
         self
@@ -221,15 +219,23 @@ impl PluginBuilder {
         if self.hello.hooks.is_empty() {
             return Err(RunError::NoHandler);
         }
-        let Self { hello, connect: Some(connect), routes, concurrency, grace } = self else {
-            let address = address_from_environment()?;
-            return Box::pin(self.address(address).run_until(stop)).await;
+        let Self { hello, connect, routes, concurrency, grace } = self;
+        let connect = match connect {
+            Some(connect) => connect,
+            None => dial(address_from_environment()?),
         };
         // With ALL, any event is replayed; otherwise only starts and ends come again.
         let remember_all = hello.retention.is_some_and(|r| r.kind() == RetentionKind::All);
         let work = Work::new(routes, concurrency, remember_all);
         run(Settings { connect, hello, grace }, work, pin!(stop)).await
     }
+}
+
+fn dial(address: Address) -> Connector {
+    Arc::new(move || {
+        let address = address.clone();
+        Box::pin(async move { Ok(address.connect().await?) })
+    })
 }
 
 fn address_from_environment() -> Result<Address, RunError> {

@@ -78,8 +78,8 @@ pub(crate) struct Stream {
     facts: Arc<StreamFacts>,
     known: bool,
     announced: bool,
-    /// Lives that were named so far, until CaughtUp.
-    named: HashSet<u64>,
+    /// Lives that were named so far: until CaughtUp, and where the author wants to know.
+    named: Option<HashSet<u64>>,
 }
 
 impl Stream {
@@ -90,8 +90,7 @@ impl Stream {
         let (outgoing, incoming, welcome) = shaken.map_err(|_| Ended::lost("no Welcome in time"))??;
         greet(&welcome);
         let facts = StreamFacts { ledger_id: welcome.ledger_id, stream_epoch: welcome.stream_epoch };
-        let named = HashSet::new();
-        Ok(Self { outgoing, incoming, facts: Arc::new(facts), known: welcome.known, announced, named })
+        Ok(Self { outgoing, incoming, facts: Arc::new(facts), known: welcome.known, announced, named: None })
     }
 
     /// Takes in what comes and answers it, until the stream ends or `stop` says so. When told to stop, what is
@@ -102,7 +101,8 @@ impl Stream {
         mut stop: Pin<&mut impl Future<Output = ()>>,
         grace: Duration,
     ) -> Ended {
-        work.begin_stream();
+        work.forget_stream();
+        self.named = work.sweeps().then(HashSet::new);
         loop {
             work.start();
             tokio::select! {
@@ -117,11 +117,12 @@ impl Stream {
                     }
                 }
                 heard = has_space(&self.outgoing), if work.has_answers() => {
-                    if !heard {
-                        // The other direction may still say why.
-                        return last_word(&mut self.incoming).await;
+                    if heard {
+                        self.send_ack(work);
+                    } else {
+                        // It broke. What has arrived is still worth taking in: an end may not come again.
+                        work.forget_stream();
                     }
-                    self.send_ack(work);
                 }
             }
         }
@@ -168,8 +169,8 @@ impl Stream {
         let budget = Duration::from_millis(batch.budget_ms.into());
         let mut seq = batch.first_seq;
         for event in batch.events {
-            if work.sweeps() {
-                self.named.extend(event.session.as_ref().map(|session| session.incarnation));
+            if let (Some(named), Some(session)) = (&mut self.named, &event.session) {
+                named.insert(session.incarnation);
             }
             let facts = self.facts.clone();
             work.take_in(seq, Delivery { event, kind, facts, received, budget });
@@ -178,13 +179,9 @@ impl Stream {
     }
 
     fn catch_up(&mut self, work: &mut Work) {
-        if work.sweeps() {
-            work.caught_up(CaughtUp {
-                facts: self.facts.clone(),
-                known: self.known,
-                announced: self.announced,
-                named: std::mem::take(&mut self.named),
-            });
+        if let Some(named) = self.named.take() {
+            let (facts, known, announced) = (self.facts.clone(), self.known, self.announced);
+            work.caught_up(CaughtUp { facts, known, announced, named });
         }
     }
 

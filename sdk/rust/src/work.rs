@@ -95,8 +95,8 @@ impl Work {
         self.routes.caught_up.is_some()
     }
 
-    /// A new stream: numbers of the old one mean nothing any more, and its CaughtUp neither.
-    pub(crate) fn begin_stream(&mut self) {
+    /// The stream is over: its numbers mean nothing any more, nor does its CaughtUp.
+    pub(crate) fn forget_stream(&mut self) {
         self.acks = Acks::default();
         self.in_hand.values_mut().for_each(Vec::clear);
         if let Sweep::Due(_) = self.sweep {
