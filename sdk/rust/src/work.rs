@@ -139,7 +139,9 @@ impl Work {
 
     /// Whether more may be read.
     pub(crate) fn has_room(&self) -> bool {
-        self.lanes.len() + self.running.len() < IN_HAND
+        // The lanes count what is out, too; what runs beside them is the author's code for drains.
+        let beside = self.running.len() - self.handling;
+        self.lanes.len() + beside < IN_HAND
             && self.acks.pending() < UNSENT
             && matches!(self.sweep, Sweep::None)
     }

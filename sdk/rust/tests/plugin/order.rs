@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use hookwire_sdk::{Delivery, wire::AckStatus};
+use hookwire_sdk::{
+    Delivery,
+    wire::{AckStatus, DrainNotice, subscribe_response::Message as Response},
+};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::peer::{Peer, end, message, run, settled, start, without_session};
@@ -89,4 +92,20 @@ async fn a_run_of_events_is_one_ack() {
     link.live(1, (1..=100).map(|n| start(&n.to_string(), n))).await;
     let ack = link.ack().await;
     assert_eq!((ack.through_seq, ack.exceptions.len()), (100, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_hand_leaves_the_stream_unread() {
+    let mut peer = Peer::start();
+    let (handler, _log, gate) = gated();
+    let (told, mut notices) = mpsc::unbounded_channel();
+    let drained = move |_| std::future::ready(told.send(()));
+    let _plugin = run(peer.plugin().on("*", handler).on_drain(drained));
+    let link = peer.welcome().await;
+    link.live(1, (1..=8_192).map(|life| start("slow", life))).await;
+    link.say(Response::DrainNotice(DrainNotice::default())).await;
+    settled().await;
+    assert!(notices.is_empty());
+    gate.add_permits(1);
+    assert_eq!(notices.recv().await, Some(()), "room for one more");
 }
