@@ -89,6 +89,8 @@ struct Closing {
     quiet: bool,
     /// What was decided up to here is owed.
     mark: u64,
+    /// All shares are given, and whoever waits for it is known: it may finish.
+    begun: bool,
     started: Duration,
     deadline: Duration,
     sessions_ended: u64,
@@ -219,7 +221,8 @@ impl Machine {
             budget: self.settings.drain_budget,
             restart_expected: Duration::ZERO,
         };
-        self.begin_closing(ix, &order, Some(reason));
+        let id = self.begin_closing(ix, &order, Some(reason));
+        self.begun(&[id]);
     }
 
     /// All but those that are over and owe nobody anything.
@@ -249,13 +252,22 @@ impl Machine {
     /// A drain that is under way is joined: the earlier deadline wins.
     fn drain_gateways(&mut self, order: &DrainOrder, gateways: &[GatewayIx], stop: bool) -> Ticket {
         let started = self.now.mono;
-        let closings = gateways.iter().map(|ix| self.join_or_begin(*ix, order, stop)).collect();
+        let closings: Vec<_> = gateways.iter().map(|ix| self.join_or_begin(*ix, order, stop)).collect();
         let ticket = Ticket(self.closings.number());
         let scope = order.gateway.clone().unwrap_or_else(|| "all".to_owned());
         let (reason, budget) = (order.reason, order.budget);
-        self.closings.waiters.push(Waiter { ticket, scope, reason, budget, started, closings });
-        self.report_finished();
+        let waiter = Waiter { ticket, scope, reason, budget, started, closings: closings.clone() };
+        self.closings.waiters.push(waiter);
+        self.begun(&closings);
         ticket
+    }
+
+    /// Not before: one that nobody is owed anything in finishes at once, and is dropped where nobody waits for it.
+    fn begun(&mut self, ids: &[ClosingId]) {
+        for closing in self.closings.closings.iter_mut().filter(|it| ids.contains(&it.id)) {
+            closing.begun = true;
+        }
+        self.finish_closings();
     }
 
     fn join_or_begin(&mut self, ix: GatewayIx, order: &DrainOrder, stop: bool) -> ClosingId {
@@ -296,6 +308,7 @@ impl Machine {
             reason: order.reason,
             quiet: quiet.is_some(),
             mark: u64::MAX, // what is decided from here on is decided by this closing
+            begun: false,
             started: self.now.mono,
             deadline: self.now.mono + order.budget,
             sessions_ended: 0,
@@ -365,7 +378,6 @@ impl Machine {
             }
             self.move_on(id, ix);
         }
-        self.finish_closings();
     }
 
     /// Ends that are due to a subscriber, at the start of a closing.
@@ -632,9 +644,8 @@ impl Machine {
     fn finish_closings(&mut self) {
         let now = self.now.mono;
         for closing in &mut self.closings.closings {
-            let given = closing.mark != u64::MAX;
             let done = closing.shares.values().all(|share| share.stage == Stage::Done);
-            if closing.finished.is_none() && given && done {
+            if closing.finished.is_none() && closing.begun && done {
                 closing.finished = Some(now);
             }
         }
