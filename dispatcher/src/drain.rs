@@ -95,9 +95,8 @@ struct Closing {
     deadline: Duration,
     sessions_ended: u64,
     last_answer: Option<Duration>,
-    /// The gateway_stop's bytes, once somebody gets it; `None` as well where it was told before.
+    /// The gateway_stop's bytes: made at once, since a newer boot may follow. `None` where it was told before.
     stop: Option<Bytes>,
-    tells_stop: bool,
     shares: BTreeMap<SubscriberIx, Share>,
     finished: Option<Duration>,
 }
@@ -300,11 +299,12 @@ impl Machine {
             self.cancel_starts_of(ix);
         }
         let boot = &mut self.gateways.at_mut(ix).boot;
-        let tells_stop = !std::mem::replace(&mut boot.stop_told, true);
+        let told = std::mem::replace(&mut boot.stop_told, true);
+        let stop = (!told).then(|| self.stop_event(ix, order.reason));
         let closing = Closing {
             id,
             gateway: ix,
-            boot: boot.id.clone(),
+            boot: self.gateways.at(ix).boot.id.clone(),
             reason: order.reason,
             quiet: quiet.is_some(),
             mark: u64::MAX, // what is decided from here on is decided by this closing
@@ -313,8 +313,7 @@ impl Machine {
             deadline: self.now.mono + order.budget,
             sessions_ended: 0,
             last_answer: None,
-            stop: None,
-            tells_stop,
+            stop,
             shares: BTreeMap::new(),
             finished: None,
         };
@@ -586,15 +585,10 @@ impl Machine {
             return;
         }
         let gateway = closing.gateway;
-        let told = closing.tells_stop
-            && self
-                .registry
-                .get(ix)
-                .is_some_and(|subscriber| subscriber.filter.wants_hook(hook::GATEWAY_STOP));
-        let stop = told.then(|| self.stop_event(at));
         let closing = &mut self.closings.closings[at];
         let Some(share) = closing.shares.get_mut(&ix) else { return };
         let subscriber = self.registry.at(ix);
+        let stop = closing.stop.clone().filter(|_| subscriber.filter.wants_hook(hook::GATEWAY_STOP));
         share.stage = if stop.is_some() && subscriber.stream.is_some() { Stage::Stop } else { Stage::Done };
         let elapsed = self.now.mono - closing.started;
         let summary = summary(&share.report, &self.gateways.at(gateway).id, &closing.boot, elapsed);
@@ -608,15 +602,11 @@ impl Machine {
     }
 
     /// The gateway's own gateway_stop, or one in its place.
-    fn stop_event(&mut self, at: usize) -> Bytes {
-        if let Some(stop) = &self.closings.closings[at].stop {
-            return stop.clone();
-        }
-        let closing = &self.closings.closings[at];
-        let gateway = self.gateways.at(closing.gateway);
-        let held = gateway.boot.stop.as_ref().filter(|_| gateway.boot.id == closing.boot);
-        let synthetic = v1::GatewayStop { reason: closing.reason.into(), text: String::new() };
-        let boot_digest = digest(&[&gateway.id, &closing.boot]);
+    fn stop_event(&mut self, ix: GatewayIx, reason: StopReason) -> Bytes {
+        let gateway = self.gateways.at(ix);
+        let (boot, held) = (&gateway.boot, gateway.boot.stop.as_ref());
+        let synthetic = v1::GatewayStop { reason: reason.into(), text: String::new() };
+        let boot_digest = digest(&[&gateway.id, &boot.id]);
         let (id, payload, time_unix_nano) = match held {
             Some(held) => {
                 let id = EventId::Published { emitter: &held.emitter, publish_seq: held.publish_seq };
@@ -624,11 +614,11 @@ impl Machine {
             }
             None => (EventId::Stop { boot: &boot_digest }, &synthetic, self.now.unix_nano),
         };
-        let event = self.encoder.encode(&Parts {
+        self.encoder.encode(&Parts {
             id,
             hook: hook::GATEWAY_STOP,
             gateway: &gateway.id,
-            boot: &closing.boot,
+            boot: &boot.id,
             session: None,
             session_seq: 0,
             time_unix_nano,
@@ -636,9 +626,7 @@ impl Machine {
             synthetic: held.is_none(),
             late: false,
             payload: Payload::GatewayStop(payload),
-        });
-        self.closings.closings[at].stop = Some(event.clone());
-        event
+        })
     }
 
     fn finish_closings(&mut self) {
