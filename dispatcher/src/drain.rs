@@ -93,6 +93,8 @@ struct Closing {
     begun: bool,
     started: Duration,
     deadline: Duration,
+    /// When the gateway expects to be back, from the start on; zero where nobody knows.
+    restart_expected: Duration,
     sessions_ended: u64,
     last_answer: Option<Duration>,
     /// The gateway_stop's bytes: made at once, since a newer boot may follow. `None` where it was told before.
@@ -311,6 +313,7 @@ impl Machine {
             begun: false,
             started: self.now.mono,
             deadline: self.now.mono + order.budget,
+            restart_expected: order.restart_expected,
             sessions_ended: 0,
             last_answer: None,
             stop,
@@ -319,7 +322,7 @@ impl Machine {
         };
         self.closings.closings.push(closing);
         let ended = self.decide_all(ix, quiet.unwrap_or(drain_reason));
-        self.give_shares(id, order, ended);
+        self.give_shares(id, ended);
         id
     }
 
@@ -348,7 +351,7 @@ impl Machine {
         live.len() as u64
     }
 
-    fn give_shares(&mut self, id: ClosingId, order: &DrainOrder, ended: u64) {
+    fn give_shares(&mut self, id: ClosingId, ended: u64) {
         let mark = self.position();
         let Some(closing) = self.closings.closings.iter_mut().find(|it| it.id == id) else { return };
         (closing.mark, closing.sessions_ended) = (mark, ended);
@@ -371,7 +374,7 @@ impl Machine {
                 closing.shares.insert(ix, share);
             }
             if !quiet {
-                self.notice(ix, id, owed, order.restart_expected);
+                self.notice(ix, id, owed);
                 self.bring_forward(ix, gateway);
                 retrying.into_iter().for_each(|life| self.give_up_late_retry(ix, life));
             }
@@ -390,15 +393,16 @@ impl Machine {
         (subscriber.marks.open().filter(ended).count() + wanted) as u64
     }
 
-    fn notice(&mut self, ix: SubscriberIx, id: ClosingId, owed: u64, restart_expected: Duration) {
+    fn notice(&mut self, ix: SubscriberIx, id: ClosingId, owed: u64) {
         let Some(closing) = self.closings.closings.iter().find(|it| it.id == id) else { return };
+        let back_in = closing.restart_expected.saturating_sub(self.now.mono - closing.started);
         let notice = v1::DrainNotice {
             gateway_id: self.gateways.at(closing.gateway).id.to_string(),
             boot_id: closing.boot.to_string(),
             reason: closing.reason.into(),
             budget_ms: closing.deadline.saturating_sub(self.now.mono).as_millis() as u32,
             ends_owed: owed,
-            restart_expected_ms: restart_expected.as_millis() as u32,
+            restart_expected_ms: back_in.as_millis() as u32,
         };
         if let Some(stream) = &mut self.registry.at(ix).stream {
             stream.control.push_back(subscribe_response::Message::DrainNotice(notice));
@@ -430,7 +434,7 @@ impl Machine {
         let waiting = self.closings.closings.iter().filter(waits);
         let waiting: Vec<_> = waiting.map(|it| (it.id, it.shares[&ix].due)).collect();
         for (id, due) in waiting {
-            self.notice(ix, id, due, Duration::ZERO);
+            self.notice(ix, id, due);
         }
     }
 
