@@ -355,28 +355,30 @@ impl Machine {
         let mark = self.position();
         let Some(closing) = self.closings.closings.iter_mut().find(|it| it.id == id) else { return };
         (closing.mark, closing.sessions_ended) = (mark, ended);
-        let (gateway, quiet) = (closing.gateway, closing.quiet);
+        let (gateway, quiet, deadline) = (closing.gateway, closing.quiet, closing.deadline);
         for ix in self.registry.indices() {
             let owed = self.owed_of(ix, gateway, quiet);
+            let late = || self.late_retries(ix, gateway, deadline);
+            let given_up = if quiet { HashSet::new() } else { late() };
+            let retried = given_up.len() as u64;
             let subscriber = self.registry.at(ix);
+            let id_there = subscriber.id.to_string();
             let mut share = Share {
                 stage: Stage::Ends,
-                report: v1::SubscriberReport { id: subscriber.id.to_string(), owed, ..Default::default() },
-                due: owed,
-                given_up: HashSet::new(),
+                report: v1::SubscriberReport { id: id_there, owed, retried, ..Default::default() },
+                due: owed - retried,
+                given_up,
             };
             if subscriber.stream.is_none() {
                 share.stage = Stage::Done;
                 share.report.unreachable = owed;
             }
-            let retrying: Vec<_> = subscriber.retrying.iter().copied().collect();
             if let Some(closing) = self.closings.closings.iter_mut().find(|it| it.id == id) {
                 closing.shares.insert(ix, share);
             }
             if !quiet {
                 self.notice(ix, id, owed);
                 self.bring_forward(ix, gateway);
-                retrying.into_iter().for_each(|life| self.give_up_late_retry(ix, life));
             }
             self.move_on(id, ix);
         }
@@ -492,13 +494,12 @@ impl Machine {
     }
 
     /// The same, for what was answered RETRY before the drain began.
-    fn give_up_late_retry(&mut self, ix: SubscriberIx, life: LifeRef) {
-        let at = self.retries.iter().find(|(_, (_, retried))| *retried == life).map(|((at, _), _)| *at);
-        if let Some(at) = at
-            && self.lives.get(life).is_some()
-        {
-            self.retry_in_closings(ix, life, at);
-        }
+    fn late_retries(&self, ix: SubscriberIx, gateway: GatewayIx, deadline: Duration) -> HashSet<LifeRef> {
+        let Some(subscriber) = self.registry.get(ix) else { return HashSet::new() };
+        let owed =
+            |life: LifeRef| self.lives.get(life).is_some_and(|held| held.gateway == gateway && !held.alive());
+        let late = subscriber.retrying.iter().filter(|(life, at)| **at > deadline && owed(**life));
+        late.map(|(life, _)| *life).collect()
     }
 
     /// The gateway_stop was answered, whatever the answer.
@@ -576,7 +577,7 @@ impl Machine {
                 held.gateway == closing.gateway && held.decided().is_some_and(|at| at <= closing.mark)
             }) && given_up.is_none_or(|given_up| !given_up.contains(*life))
         };
-        subscriber.retrying.iter().filter(owed).count() as u64
+        subscriber.retrying.keys().filter(owed).count() as u64
     }
 
     /// Once a subscriber's ends are settled or given up: gateway_stop, then the summary.
