@@ -128,6 +128,12 @@ impl Closings {
         self.closings.iter().any(|it| it.gateway == gateway && !it.quiet && it.finished.is_none())
     }
 
+    /// Whether a drain waits for an end that was decided there: a newer boot's ends are none of its.
+    pub(crate) fn waits_for(&self, gateway: GatewayIx, decided: u64) -> bool {
+        let drains = |it: &Closing| it.gateway == gateway && !it.quiet && it.finished.is_none();
+        self.closings.iter().any(|it| drains(it) && decided <= it.mark)
+    }
+
     /// When the next deadline comes.
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
         self.closings.iter().filter(|it| it.finished.is_none()).map(|it| it.deadline).min()

@@ -213,7 +213,8 @@ impl Machine {
 
     /// An end takes along what the queue still holds of its own session; a drain leaves no time for that.
     fn take_along(&mut self, ix: SubscriberIx, lane: Lane, life: LifeRef) {
-        let drains = self.closings.drains(self.lives.at(life.slot).gateway);
+        let held = self.lives.at(life.slot);
+        let drains = held.decided().is_some_and(|at| self.closings.waits_for(held.gateway, at));
         let subscriber = self.registry.at(ix);
         if drains {
             subscriber.shed_life(life.incarnation);
