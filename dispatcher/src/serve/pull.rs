@@ -85,7 +85,9 @@ impl Machine {
     /// A message that has its place among the turns, or the last one of all.
     fn pull_message(&mut self, ix: SubscriberIx) -> Option<Frame> {
         let stream = self.registry.at(ix).stream.as_mut()?;
-        for lane in [&mut stream.first, &mut stream.live] {
+        let stays = stream.goodbye.is_none(); // nothing live goes out before a Goodbye
+        let lanes = [(&mut stream.first, true), (&mut stream.live, stays)];
+        for (lane, _) in lanes.into_iter().filter(|(_, goes_out)| *goes_out) {
             if let Some(turn) = lane.pop_front_if(|turn| matches!(turn.due, Due::Control(_)))
                 && let Due::Control(message) = turn.due
             {
