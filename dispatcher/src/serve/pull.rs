@@ -1,5 +1,7 @@
 //! What a stream writes next. Called when the transport has room, so a batch is what is ready, never what is waited for.
 
+use std::collections::HashSet;
+
 use hookwire_protocol::v1::{self, BatchKind, subscribe_response};
 
 use super::{
@@ -11,7 +13,7 @@ use crate::{
     machine::{Machine, Now, OVERDUE_CHECK},
     settle::{
         journal::Record,
-        lives::{LifeRef, Slot},
+        lives::{Life, LifeRef, Slot},
     },
 };
 
@@ -191,15 +193,21 @@ impl Machine {
         let marks = &subscriber.marks;
         let again =
             kind == BatchKind::Redelivered && marks.is_open(life.slot) && !marks.is_settled(life.slot);
-        if !again && !marks.wants(life.slot) {
-            return Front::Skip;
-        }
-        // Written before on this stream, it is a RETRY: that may come after anything.
-        if !held.has_earlier || marks.start_is_written(life.slot) {
+        // A redelivery may come after anything; CaughtUp must not come before it.
+        if again {
             return Front::Write;
         }
+        if !marks.wants(life.slot) {
+            return Front::Skip;
+        }
+        self.blocker(subscriber, held, life.slot).map_or(Front::Write, Front::WaitFor)
+    }
+
+    /// An earlier life of the same id or key whose end is decided, due to this subscriber, and not written yet.
+    fn blocker(&self, subscriber: &Subscriber, held: &Life, slot: Slot) -> Option<Slot> {
+        let marks = &subscriber.marks;
         let unwritten = |earlier: &Slot| marks.holds(*earlier) && !marks.end_is_written(*earlier);
-        self.lives.earlier(life.slot).find(unwritten).map_or(Front::Write, Front::WaitFor)
+        if held.has_earlier { self.lives.earlier(slot).find(unwritten) } else { None }
     }
 
     fn look_at_end(&self, subscriber: &Subscriber, life: LifeRef, kind: BatchKind) -> Front {
@@ -255,7 +263,7 @@ impl Machine {
         }
         stream.phase = Phase::Announce;
         if stream.announce {
-            let named = |slot: Slot, life: &crate::settle::lives::Life| {
+            let named = |slot: Slot, life: &Life| {
                 let wanted = filter.wants_lifecycle() && filter.wants_session(&life.agent, &life.key);
                 life.alive() && (wanted || marks.is_open(slot))
             };
@@ -270,14 +278,35 @@ impl Machine {
 
     /// Brings an announcement to the front that is still to be made; says whether there is one.
     fn next_announcement(&mut self, ix: SubscriberIx) -> bool {
-        let Self { registry, lives, .. } = self;
-        let Subscriber { stream: Some(stream), marks, .. } = registry.at(ix) else { return false };
-        while let Some(life) = stream.announcements.front() {
-            let alive = lives.get(*life).is_some_and(|held| held.alive());
-            if alive && !marks.start_is_written(life.slot) {
+        while let Some(life) = self.stream_of(ix).and_then(|stream| stream.announcements.front().copied()) {
+            if self.is_announced(ix, life) {
                 return true;
             }
-            stream.announcements.pop_front();
+            if let Some(stream) = &mut self.registry.at(ix).stream {
+                stream.announcements.pop_front();
+            }
+        }
+        false
+    }
+
+    /// Whether this life is named before CaughtUp. A start that waits for an earlier life's end comes live, behind it.
+    fn is_announced(&mut self, ix: SubscriberIx, life: LifeRef) -> bool {
+        let Some(subscriber) = self.registry.get(ix) else { return false };
+        let Some(held) = self.lives.get(life).filter(|held| held.alive()) else { return false };
+        let (marks, stream) = (&subscriber.marks, subscriber.stream.as_ref());
+        let closed = stream.is_none_or(|stream| stream.closed.contains(&life.incarnation));
+        if closed || marks.start_is_written(life.slot) {
+            return false;
+        }
+        if marks.is_open(life.slot) || self.blocker(subscriber, held, life.slot).is_none() {
+            return true;
+        }
+        let (position, wanted) = (held.position, marks.wants(life.slot));
+        let subscriber = self.registry.at(ix);
+        if let Some(stream) = subscriber.stream.as_mut().filter(|_| !wanted) {
+            stream.live.push_front(Turn { position, kind: BatchKind::Live, due: Due::Start(life) });
+            subscriber.marks.want(life.slot);
+            self.lives.at_mut(life.slot).holders += 1;
         }
         false
     }
@@ -285,6 +314,7 @@ impl Machine {
     fn catch_up(&mut self, ix: SubscriberIx) {
         if let Some(stream) = &mut self.registry.at(ix).stream {
             stream.phase = Phase::Live;
+            stream.closed = HashSet::new();
             let caught_up = v1::CaughtUp { replayed: stream.replayed, announced: stream.announced };
             stream.control.push_back(subscribe_response::Message::CaughtUp(caught_up));
         }
