@@ -328,7 +328,12 @@ impl Machine {
     /// Writes a lane's front into the batch.
     fn write(&mut self, ix: SubscriberIx, lane: Lane, batch: &mut Batch) {
         self.counters.deliveries += 1;
-        self.counters.redeliveries += u64::from(batch.kind == BatchKind::Redelivered);
+        if batch.kind == BatchKind::Redelivered {
+            self.counters.redeliveries += 1;
+            let stream = self.registry.at(ix).stream.as_mut();
+            // At once: CaughtUp may be made before this batch is finished.
+            stream.filter(|stream| stream.phase != Phase::Live).into_iter().for_each(|it| it.replayed += 1);
+        }
         let turn = match lane {
             Lane::First | Lane::Live => self.pop(ix, lane).map(|turn| turn.due),
             Lane::Queue => {
@@ -401,9 +406,6 @@ impl Machine {
         let budget = self.closings.left(ix, now).unwrap_or(self.settings.ack_timeout);
         batch.set_budget_ms(budget.as_millis() as u32);
         if let Some(stream) = &mut self.registry.at(ix).stream {
-            if batch.kind == BatchKind::Redelivered && stream.phase != Phase::Live {
-                stream.replayed += batch.events() as u64;
-            }
             stream.wrote_batch(batch.first_seq(), now);
         }
         self.next_overdue_check.get_or_insert(now + OVERDUE_CHECK);
