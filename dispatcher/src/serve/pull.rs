@@ -122,7 +122,7 @@ impl Machine {
             return None; // CaughtUp goes out by itself
         }
         let due = self.settle_front(ix, Lane::Live);
-        self.settle_queue(ix);
+        self.settle_queue(ix, due);
         let subscriber = self.registry.get(ix)?;
         let stream = subscriber.stream.as_ref()?;
         let event = subscriber.queue.front().filter(|_| stream.window_is_open());
@@ -241,16 +241,17 @@ impl Machine {
         }
     }
 
-    /// Sets aside events whose session's start waits.
-    fn settle_queue(&mut self, ix: SubscriberIx) {
+    /// Sets aside events whose session's start waits; what is behind the turn that is due has time.
+    fn settle_queue(&mut self, ix: SubscriberIx, due: bool) {
         let Self { registry, lives, .. } = self;
-        let subscriber = registry.at(ix);
-        while let Some(event) = subscriber.queue.front() {
+        let Subscriber { queue, marks, stream: Some(stream), .. } = registry.at(ix) else { return };
+        let turn = stream.live.front().filter(|_| due).map_or(u64::MAX, |turn| turn.position);
+        while let Some(event) = queue.front().filter(|event| event.position < turn) {
             let life = LifeRef { incarnation: event.incarnation, slot: event.slot };
-            if life.incarnation == 0 || !subscriber.marks.wants(life.slot) || lives.get(life).is_none() {
+            if life.incarnation == 0 || !marks.wants(life.slot) || lives.get(life).is_none() {
                 return;
             }
-            subscriber.queue.hold_front();
+            queue.hold_front();
         }
     }
 
