@@ -140,6 +140,8 @@ pub(crate) struct Machine {
     pub(crate) next_overdue_check: Option<Duration>,
     pub(crate) stopping: bool,
     pub(crate) step: Step,
+    /// How many boots there were.
+    pub(crate) boots: u32,
     incarnations: u64,
     positions: u64,
     stream_epochs: u32,
@@ -165,6 +167,7 @@ impl Machine {
             next_overdue_check: None,
             stopping: false,
             step: Step::default(),
+            boots: 0,
             incarnations: 0,
             positions: 0,
             stream_epochs: 0,
