@@ -78,6 +78,8 @@ pub(crate) enum Effect {
     Dismiss(StreamId, Frame),
     /// This gateway's stream is over.
     EndSource(SourceId, GoodbyeReason),
+    /// This gateway has been away for longer than its grace.
+    GatewayLost(String),
     /// This drain has ended.
     Drained(Ticket, v1::DrainReport),
 }

@@ -151,6 +151,8 @@ impl Machine {
             let boot = &mut self.gateways.at_mut(gateway).boot;
             boot.lost_at = None;
             let reason = boot.reason_without_drain();
+            let id = self.gateways.at(gateway).id.to_string();
+            self.effect(Effect::GatewayLost(id));
             self.close_boot_quietly(gateway, reason);
         }
     }
