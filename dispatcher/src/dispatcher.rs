@@ -3,15 +3,33 @@
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::time::Duration;
-//! use hookwire::{config::Config, dispatcher::Dispatcher};
+//! use hookwire::{
+//!     config::Config,
+//!     dispatcher::Dispatcher,
+//!     serve::{connection::ConnectionLimits, listen::Listener},
+//! };
 //! use hookwire_protocol::v1::{GatewayEvent, SessionRef, StopReason};
+//! use tokio::sync::watch;
 //!
-//! let dispatcher = Dispatcher::start(&Config::default());
+//! // Plugins connect here.
+//! let config = Config::default();
+//! let dispatcher = Dispatcher::start(&config);
+//! let listener = Listener::bind(&config.listen, config.insecure_listen)?;
+//! let server = listener.serve(dispatcher.routes(), ConnectionLimits::from(&config));
+//!
+//! // Never blocks; the receipt that it returns may be awaited, or dropped.
 //! let emitter = dispatcher.emitter("my-gateway", "boot-1").await?;
 //! let session = SessionRef { id: Some("s1".into()), ..Default::default() };
 //! emitter.emit(GatewayEvent { hook: "session_start".into(), session: Some(session), ..Default::default() }).await?;
+//!
+//! // At the gateway's stop: every session ends, and its plugins have two seconds to say that they have seen it.
 //! let report = dispatcher.drain("my-gateway", StopReason::Shutdown, Duration::from_secs(2)).await?;
 //! println!("{} sessions ended", report.sessions_ended);
+//!
+//! // Plugins are told to come back for the next process, and every connection ends.
+//! let (_hurry, never) = watch::channel(false);
+//! dispatcher.stop(StopReason::Shutdown, Duration::ZERO, never).await;
+//! server.close(Duration::from_millis(250)).await;
 //! # Ok(())
 //! # }
 //! ```
