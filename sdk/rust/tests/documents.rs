@@ -44,7 +44,7 @@ fn every_test_that_is_named_is_there() {
         let is_name = name.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '_');
         if is_name
             && target.extension().is_some_and(|it| it == "rs")
-            && target.to_string_lossy().contains("tests")
+            && target.to_string_lossy().contains("/tests/")
         {
             let source = fs::read_to_string(&target).unwrap();
             assert!(source.contains(&format!("fn {name}(")), "{} has no test {name}", target.display());
