@@ -146,9 +146,9 @@ impl Machine {
         let Some(slot) = alive else {
             self.counters.ends_without_life += 1;
             if let Some(id) = &session.id {
-                let before = self.gateways.at(ix).boot.ended.get(id).map(|ended| ended.incarnation);
-                let held = || self.lives.last_ended(ix, id).map(|life| life.incarnation);
-                let incarnation = before.or_else(held).unwrap_or(0);
+                // The first end decided wins: what is said now counts only where nothing is known.
+                let (incarnation, known) = self.previous_life(ix, id);
+                let reason = if incarnation > 0 { known } else { reason };
                 self.gateway_ended(ix, id, incarnation, reason);
             }
             return;
