@@ -16,5 +16,12 @@ mod cast {
 }
 
 mod account;
+mod bad_ack;
+mod bad_bytes;
+mod bad_event;
+mod bad_hello;
+mod drain_is_bounded;
 mod every_life_ends;
+mod figures;
 mod schedule;
+mod witness;
