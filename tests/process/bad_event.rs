@@ -128,8 +128,8 @@ async fn through_publish() {
         "line 2: an event of 5242",
         "line 3: refused (Invalid): session.id: it is empty",
         "line 4: refused (Invalid): hook: a name has 1 to 256 bytes, not 10000",
-        "line 5: EOF while parsing",
-        "line 6: invalid type",
+        "line 5: EOF while parsing an object",
+        "line 6: it is not a JSON object",
         "line 7: the hook has no name",
     ] {
         publish.until_stderr(told).await;
