@@ -16,7 +16,9 @@ use crate::{
 async fn event(plugin: &mut Plugin, hook: &str) -> u64 {
     let wanted = |message: &Hear| matches!(message, Hear::Events(batch) if batch.events.iter().any(|it| it.hook == hook));
     match plugin.until(hook, wanted).await {
-        Hear::Events(batch) => batch.first_seq + batch.events.iter().position(|it| it.hook == hook).unwrap() as u64,
+        Hear::Events(batch) => {
+            batch.first_seq + batch.events.iter().position(|it| it.hook == hook).unwrap() as u64
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -7,11 +7,10 @@ use hookwire_protocol::v1::{
 use tonic::Code;
 
 use crate::{
-    bad_hello::says,
     cast::{
         daemon::Daemon,
         gateway::{self, Gateway},
-        peer::{Emitter, Unchecked, call_unchecked},
+        peer::{Emitter, Unchecked, call_unchecked, says},
         tail::Tail,
     },
     witness::Witness,

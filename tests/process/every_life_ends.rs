@@ -105,7 +105,8 @@ async fn stop_amid(mut schedule: Schedule) {
         assert_eq!(ended.code(), Some(0), "{ended:#?}");
         (name, vec![ended.stdout])
     };
-    let from_start = [ended("prompt", prompt).await, ended("slow", slow).await, ended("lifecycle", lifecycle).await];
+    let from_start =
+        [ended("prompt", prompt).await, ended("slow", slow).await, ended("lifecycle", lifecycle).await];
     let later = [ended("late", late).await, ended("announced", announced).await];
     let (messages, never) = (ended("messages", messages).await, ended("never", never).await);
     let killed = ("killed", vec![killed, back.end().await.stdout]);
@@ -132,9 +133,7 @@ async fn stop_amid(mut schedule: Schedule) {
 
 /// Waits until it has answered everything, and holds what is alive.
 async fn settled(daemon: &Daemon, name: &str, open: usize) {
-    let settled = |it: &SubscriberStatus| {
-        it.owed + it.in_flight + it.queued == 0 && it.open == open as u64
-    };
+    let settled = |it: &SubscriberStatus| it.owed + it.in_flight + it.queued == 0 && it.open == open as u64;
     daemon.until_subscriber(name, "last answer", settled).await;
 }
 
@@ -245,7 +244,11 @@ async fn drain_each_boot(mut schedule: Schedule) {
             let row: Row = serde_json::from_value(summary).unwrap();
             row.adds_up();
             assert_eq!(row.carried_over, 0, "{name}: {row:?}");
-            assert_eq!(if name == "accepting" { row.accepted } else { row.acked }, row.owed, "{name}: {row:?}");
+            assert_eq!(
+                if name == "accepting" { row.accepted } else { row.acked },
+                row.owed,
+                "{name}: {row:?}"
+            );
         }
     }
 }
@@ -253,7 +256,8 @@ async fn drain_each_boot(mut schedule: Schedule) {
 /// The ends of a drain have its reason, and so has the gateway's own gateway_stop.
 fn stops_say_why(name: &str, lines: &[String]) {
     let mut drained = deliveries(lines).into_iter().filter(|it| it.hook == "gateway_stop" || it.synthetic);
-    let reasons: Vec<_> = drained.by_ref().filter(|it| it.hook != "session_start").map(|it| it.reason).collect();
+    let reasons: Vec<_> =
+        drained.by_ref().filter(|it| it.hook != "session_start").map(|it| it.reason).collect();
     let restarts = reasons.iter().take_while(|reason| *reason == "restart").count();
     assert!(restarts > 0 && restarts < reasons.len(), "{name}: {reasons:?}");
     assert!(reasons[restarts..].iter().all(|reason| reason == "shutdown"), "{name}: {reasons:?}");

@@ -20,7 +20,9 @@ async fn figures() {
     if std::env::var_os("HOOKWIRE_MEASURE").is_none() {
         return;
     }
-    println!("| with | the drain waits for | elapsed_ms | elapsed_ms - last_ack_ms | exit after the signal |");
+    println!(
+        "| with | the drain waits for | elapsed_ms | elapsed_ms - last_ack_ms | exit after the signal |"
+    );
     println!("|---|---|---|---|---|");
     for (peer, name) in Peer::ALL {
         let mut runs = Vec::new();

@@ -1,5 +1,6 @@
 //! Plugins and gateways come back to a dispatcher that was stopped, or killed, and started again.
 
+use hookwire_protocol::v1::GatewayStatus;
 use nix::sys::signal::Signal;
 
 use crate::cast::{
@@ -64,7 +65,7 @@ async fn a_gateway_comes_back_after_a_stop() {
     gateway.fire(&[gateway::start("s")]).await;
     assert_eq!(gateway.receipts().await, (1, 0)); // from here on it holds
     let daemon = restart(daemon, Signal::SIGTERM, &address).await;
-    let attached = |it: &hookwire_protocol::v1::GatewayStatus| it.boot_id == "b1" && it.streams == 1;
+    let attached = |it: &GatewayStatus| it.boot_id == "b1" && it.streams == 1;
     daemon.until("a gateway that is back", |status| status.gateways.iter().any(attached)).await;
     gateway.signal(Signal::SIGTERM);
     assert_eq!(gateway.end().await.code(), Some(0));

@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 use crate::cast::{
     daemon::Daemon,
     gateway::{self, Gateway},
+    line,
     tail::Tail,
 };
 
@@ -24,12 +25,13 @@ async fn the_signal_is_the_reason() {
         assert_eq!(stopped.report["reason"], reason);
         assert_eq!((stopped.row("tail").owed, stopped.row("tail").acked), (1, 1));
         let lines = tail.end().await.stdout;
-        let ends: Vec<_> = crate::cast::line::deliveries(&lines).into_iter().filter(|it| !it.reason.is_empty()).collect();
+        let mut ends = line::deliveries(&lines);
+        ends.retain(|it| !it.reason.is_empty());
         let said: Vec<_> = ends.iter().map(|it| (it.hook.as_str(), it.reason.as_str())).collect();
         assert_eq!(said, [("session_end", reason), ("gateway_stop", reason)]);
         assert_eq!(ends[0].disposition, "suspended");
-        assert_eq!(crate::cast::line::messages(&lines, "drain_notice")[0]["reason"], reason);
-        assert_eq!(crate::cast::line::messages(&lines, "goodbye")[0]["reason"], "stopping");
+        assert_eq!(line::messages(&lines, "drain_notice")[0]["reason"], reason);
+        assert_eq!(line::messages(&lines, "goodbye")[0]["reason"], "stopping");
     }
 }
 
@@ -46,8 +48,16 @@ async fn first_line_last_line_and_file() {
     assert_eq!(*listening, first);
     assert_eq!(fs::read_to_string(&file).unwrap(), format!("{report}\n"));
     let fields: Vec<_> = stopped.report.as_object().unwrap().keys().map(String::as_str).collect();
-    let fixed =
-        ["reason", "scope", "durable", "budget_ms", "elapsed_ms", "last_ack_ms", "sessions_ended", "subscribers"];
+    let fixed = [
+        "reason",
+        "scope",
+        "durable",
+        "budget_ms",
+        "elapsed_ms",
+        "last_ack_ms",
+        "sessions_ended",
+        "subscribers",
+    ];
     assert_eq!(fields, fixed);
     assert_eq!((stopped.report["scope"].as_str(), stopped.number("budget_ms")), (Some("all"), 1234));
 }

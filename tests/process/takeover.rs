@@ -7,6 +7,7 @@ use tonic::Code;
 use crate::cast::{
     daemon::Daemon,
     gateway::{self, Gateway},
+    line,
     peer::{Hear, Plugin, Say, hello},
     tail::Tail,
 };
@@ -29,11 +30,11 @@ async fn the_newer_process_is_handed_what_the_older_left_open() {
     let stopped = daemon.stop(Signal::SIGTERM).await;
     assert_eq!(stopped.row("x").acked, 1);
     let newer = newer.end().await.stdout;
-    let [first, again] = [&older.stdout, &newer].map(|lines| crate::cast::line::deliveries(lines)[0].clone());
+    let [first, again] = [&older.stdout, &newer].map(|lines| line::deliveries(lines)[0].clone());
     assert_eq!((first.kind.as_str(), again.kind.as_str()), ("live", "redelivered"));
     assert_eq!(first.event_id, again.event_id);
-    assert!(crate::cast::line::deliveries(&newer).iter().any(|it| it.hook == "session_end"));
-    let epoch = |lines: &[String]| crate::cast::line::messages(lines, "welcome")[0]["stream_epoch"].as_u64();
+    assert!(line::deliveries(&newer).iter().any(|it| it.hook == "session_end"));
+    let epoch = |lines: &[String]| line::messages(lines, "welcome")[0]["stream_epoch"].as_u64();
     assert!(epoch(&older.stdout) < epoch(&newer), "a fencing token grows");
 }
 

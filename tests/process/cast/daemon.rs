@@ -63,11 +63,6 @@ impl Daemon {
         self.address.parse().unwrap()
     }
 
-    /// Waits for a line in its log.
-    pub(crate) async fn until_log(&self, text: &str) {
-        self.process.until_stderr(text, |lines| lines.iter().any(|line| line.contains(text))).await;
-    }
-
     /// Sends it a signal and waits for its end.
     pub(crate) async fn stop(self, signal: Signal) -> Stopped {
         let began = Instant::now();

@@ -1,7 +1,5 @@
 //! gRPC clients of our own: they say what no honest client says, or stop listening.
 
-use std::time::Duration;
-
 use hookwire_protocol::v1::{
     Ack, AttachRequest, AttachResponse, Publish, SubscribeRequest, SubscribeResponse, attach_request,
     attach_response, gateway_service_client::GatewayServiceClient, hook_service_client::HookServiceClient,
@@ -11,7 +9,7 @@ use hookwire_sdk::{Address, MAX_MESSAGE_BYTES};
 use http::uri::PathAndQuery;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Status, Streaming, client::Grpc, transport::Channel};
+use tonic::{Code, Request, Status, Streaming, client::Grpc};
 use tonic_prost::ProstCodec;
 
 use super::process::DEADLINE;
@@ -173,7 +171,7 @@ pub(crate) async fn call_unchecked(
     path: &'static str,
     requests: Vec<Unchecked>,
 ) -> Status {
-    let (channel, codec) = (connect(address).await, ProstCodec::<Unchecked, Unchecked>::default());
+    let (channel, codec) = (address.connect().await.unwrap(), ProstCodec::<Unchecked, Unchecked>::default());
     let (outbound, stream) = mpsc::channel(REQUESTS);
     requests.into_iter().for_each(|request| outbound.try_send(request).unwrap());
     let call = async {
@@ -190,11 +188,7 @@ pub(crate) async fn call_unchecked(
     ended.unwrap_or_else(|status| status)
 }
 
-async fn connect(address: &Address) -> Channel {
-    address.connect().await.unwrap()
-}
-
-/// Milliseconds, as the wire has them.
-pub(crate) fn millis(ms: u64) -> Duration {
-    Duration::from_millis(ms)
+/// Asserts a status: its code, and that its text says what was wrong.
+pub(crate) fn says(status: &Status, code: Code, text: &str) {
+    assert!(status.code() == code && status.message().contains(text), "not {code:?} {text:?}: {status:?}");
 }
