@@ -295,7 +295,10 @@ impl Machine {
     /// Writes a lane's front into the batch.
     fn write(&mut self, ix: SubscriberIx, lane: Lane, batch: &mut Batch) {
         self.counters.deliveries += 1;
-        self.counters.redeliveries += u64::from(batch.kind == BatchKind::Redelivered);
+        if batch.kind == BatchKind::Redelivered {
+            self.counters.redeliveries += 1;
+            self.count_replayed(ix);
+        }
         let turn = match lane {
             Lane::First | Lane::Live => self.pop(ix, lane).map(|turn| turn.due),
             Lane::Queue => {
@@ -322,6 +325,15 @@ impl Machine {
                 self.deliver(ix, Delivered::GatewayStop(closing));
             }
             Some(Due::Control(_)) | None => {}
+        }
+    }
+
+    /// One by one, not by batch: CaughtUp is made while the last batch is still open.
+    fn count_replayed(&mut self, ix: SubscriberIx) {
+        if let Some(stream) = &mut self.registry.at(ix).stream
+            && stream.phase != Phase::Live
+        {
+            stream.replayed += 1;
         }
     }
 
@@ -368,9 +380,6 @@ impl Machine {
         let budget = self.closings.left(ix, now).unwrap_or(self.settings.ack_timeout);
         batch.set_budget_ms(budget.as_millis() as u32);
         if let Some(stream) = &mut self.registry.at(ix).stream {
-            if batch.kind == BatchKind::Redelivered && stream.phase != Phase::Live {
-                stream.replayed += batch.events() as u64;
-            }
             stream.wrote_batch(batch.first_seq(), now);
         }
         self.next_overdue_check.get_or_insert(now + OVERDUE_CHECK);
