@@ -293,10 +293,7 @@ impl Machine {
     /// Writes a lane's front into the batch.
     fn write(&mut self, ix: SubscriberIx, lane: Lane, batch: &mut Batch) {
         self.counters.deliveries += 1;
-        if batch.kind == BatchKind::Redelivered {
-            self.counters.redeliveries += 1;
-            self.count_replayed(ix);
-        }
+        self.counters.redeliveries += u64::from(batch.kind == BatchKind::Redelivered);
         let turn = match lane {
             Lane::First | Lane::Live => {
                 let subscriber = self.registry.at(ix);
@@ -330,15 +327,6 @@ impl Machine {
                 self.deliver(ix, Delivered::GatewayStop(closing));
             }
             Some(Due::Control(_)) | None => {}
-        }
-    }
-
-    /// One by one, not by batch: CaughtUp is made while the last batch is still open.
-    fn count_replayed(&mut self, ix: SubscriberIx) {
-        if let Some(stream) = &mut self.registry.at(ix).stream
-            && stream.phase != Phase::Live
-        {
-            stream.replayed += 1;
         }
     }
 
