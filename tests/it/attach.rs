@@ -1,9 +1,9 @@
 //! Whoever says Hello is welcomed, or told clearly why not.
 
 use hookwire::config::Config;
-use hookwire_harness::{Heard, World, events};
+use hookwire_harness::{Script, World, events};
 use hookwire_protocol::v1::{
-    RetentionKind, SubscribeRequest, WhenFull, hook_service_client::HookServiceClient, subscribe_request,
+    GoodbyeReason, RetentionKind, SubscribeRequest, WhenFull, hook_service_client::HookServiceClient, subscribe_request,
     subscribe_response,
 };
 use tokio::{sync::mpsc, time::Instant};
@@ -41,7 +41,7 @@ async fn a_window_is_cut_to_the_largest() {
 #[tokio::test(start_paused = true)]
 async fn a_malformed_hello_is_refused_with_the_field_and_the_limit() {
     let world = World::new();
-    let refused = async |script: hookwire_harness::Script<'_>| {
+    let refused = async |script: Script<'_>| {
         let status = script.refused().await;
         assert_eq!(status.code(), Code::InvalidArgument, "{status}");
         status.message().to_owned()
@@ -99,9 +99,7 @@ async fn a_plugin_that_says_goodbye_is_let_go() {
     let world = World::new();
     let mut plugin = world.plugin("audit").caught_up().await;
     plugin.leave(false).await;
-    let Heard::Goodbye(goodbye) = plugin.next().await else { panic!("a Goodbye is answered") };
-    assert_eq!(goodbye.reason(), hookwire_protocol::v1::GoodbyeReason::Bye);
-    plugin.expect_closed(Code::Ok).await;
+    plugin.expect_goodbye(GoodbyeReason::Bye).await;
     assert!(!world.subscriber("audit").await.connected);
 }
 
@@ -114,7 +112,7 @@ async fn a_plugin_that_half_closes_has_its_last_ack_counted() {
     plugin.expect_start("s1").await;
     plugin.ack_all().await;
     plugin.half_close();
-    plugin.expect_goodbye(hookwire_protocol::v1::GoodbyeReason::Bye).await;
+    plugin.expect_goodbye(GoodbyeReason::Bye).await;
     assert_eq!(world.counter("acks_ok").await, 1);
 }
 

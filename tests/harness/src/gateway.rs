@@ -10,7 +10,7 @@ use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
-use crate::{Link, PATIENCE, World, events};
+use crate::{Link, PATIENCE, World, at_rest, events};
 
 /// Requests that may wait to be sent.
 const REQUESTS: usize = 64;
@@ -156,6 +156,13 @@ impl Gateway {
         let requests = self.requests.as_ref().expect("nothing is said behind a half-close");
         // Fails where the stream has ended: then nobody hears it, as on a real connection.
         let _ = requests.send(AttachRequest { message: Some(publish) }).await;
+    }
+
+    /// Events whose receipt never arrives: the connection breaks once they are taken in.
+    pub async fn cut_behind(mut self, events: Vec<GatewayEvent>) {
+        self.send(self.published + 1, events).await;
+        at_rest().await;
+        self.cut();
     }
 
     /// The next receipt.
