@@ -161,11 +161,12 @@ async fn an_answer_without_a_status_changes_nothing_and_is_counted() {
     let world = World::new();
     let (mut gateway, mut plugin, start) = started(&world).await;
     plugin.answer(&start, AckStatus::Unspecified).await;
-    plugin.send_ack(Ack {
-        through_seq: 0,
-        exceptions: vec![AckException { seq: start.seq, status: 77, ..Default::default() }],
-    })
-    .await;
+    plugin
+        .send_ack(Ack {
+            through_seq: 0,
+            exceptions: vec![AckException { seq: start.seq, status: 77, ..Default::default() }],
+        })
+        .await;
     assert_eq!(world.counter("acks_unknown").await, 2);
     gateway.end("s1", SessionEndReason::New).await;
     plugin.expect_nothing_for(A_WHILE).await;

@@ -3,8 +3,8 @@
 use hookwire::config::Config;
 use hookwire_harness::{Script, World, events};
 use hookwire_protocol::v1::{
-    GoodbyeReason, RetentionKind, SubscribeRequest, WhenFull, hook_service_client::HookServiceClient, subscribe_request,
-    subscribe_response,
+    GoodbyeReason, RetentionKind, SubscribeRequest, WhenFull, hook_service_client::HookServiceClient,
+    subscribe_request, subscribe_response,
 };
 use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
@@ -14,7 +14,8 @@ use crate::ms;
 
 #[tokio::test(start_paused = true)]
 async fn a_plugin_is_told_what_it_was_granted() {
-    let config = Config { max_in_flight: 100, drain_budget: ms(1500), ack_timeout: ms(700), ..Config::default() };
+    let config =
+        Config { max_in_flight: 100, drain_budget: ms(1500), ack_timeout: ms(700), ..Config::default() };
     let world = World::start(&config);
     let script = world.plugin("audit").hooks(&["session_start", "made_up_*"]).keys(&["agent:*"]).window(7);
     let welcome = script.caught_up().await.welcome;
@@ -22,7 +23,10 @@ async fn a_plugin_is_told_what_it_was_granted() {
     assert!(!welcome.known, "nobody of this name was ever here");
     assert_eq!(welcome.granted_hooks, ["session_start", "made_up_*", "session_end"]);
     assert_eq!(welcome.unknown_hooks, ["made_up_*"]);
-    assert_eq!(welcome.filter.as_ref().map(|filter| filter.keys.as_slice()), Some(&["agent:*".to_owned()][..]));
+    assert_eq!(
+        welcome.filter.as_ref().map(|filter| filter.keys.as_slice()),
+        Some(&["agent:*".to_owned()][..])
+    );
     assert_eq!((welcome.max_in_flight, welcome.when_full()), (7, WhenFull::DropOldest));
     assert_eq!(welcome.retention.map(|retention| retention.kind()), Some(RetentionKind::Owed));
     assert_eq!((welcome.ack_timeout_ms, welcome.drain_budget_ms), (700, 1500));
@@ -141,7 +145,9 @@ async fn whoever_is_here_is_seen_by_an_operator() {
     let world = World::new();
     let mut gateway = world.gateway("gw").await;
     let mut plugin = world.plugin("audit").caught_up().await;
-    gateway.publish_all(vec![events::start(events::session("s1")), events::start(events::session("s2"))]).await;
+    gateway
+        .publish_all(vec![events::start(events::session("s1")), events::start(events::session("s2"))])
+        .await;
     plugin.expect_start("s1").await;
     plugin.ack_all().await;
     plugin.expect_start("s2").await;

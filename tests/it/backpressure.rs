@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use hookwire::config::Config;
 use hookwire_harness::{Gateway, Plugin, World, events};
-use hookwire_protocol::v1::{GapCause, GatewayEvent, GoodbyeReason, SessionEndReason, WhenFull, event::Payload};
+use hookwire_protocol::v1::{
+    GapCause, GatewayEvent, GoodbyeReason, SessionEndReason, WhenFull, event::Payload,
+};
 use tokio::time::Instant;
 
 use crate::A_WHILE;

@@ -64,7 +64,10 @@ async fn fields_arrive_as_they_were_said() {
     let start = plugin.expect_start("s1").await;
     assert_eq!((start.start().resumed_from.as_str(), start.start().session_file.as_str()), ("s0", "/s1"));
     assert_eq!((start.event.gateway_id.as_str(), start.event.boot_id.as_str()), ("gw", "boot-1"));
-    assert_eq!((start.event.time_unix_nano, start.event.traceparent.as_str()), (1_795_343_860_866_000_000, traceparent));
+    assert_eq!(
+        (start.event.time_unix_nano, start.event.traceparent.as_str()),
+        (1_795_343_860_866_000_000, traceparent)
+    );
     let seen = start.event.session.clone().unwrap_or_default();
     assert_eq!((seen.key.as_str(), seen.agent_id.as_str()), ("agent:main:42", "main"));
     assert!(!start.event.synthetic && !start.event.late);

@@ -57,7 +57,10 @@ async fn notice_then_ends_then_gateway_stop_then_summary() {
     assert_eq!(summary, expected);
     plugin.ack_all().await;
     let report = drain.report().await;
-    assert_eq!((report.scope.as_str(), report.reason(), report.sessions_ended), ("gw", StopReason::Restart, 2));
+    assert_eq!(
+        (report.scope.as_str(), report.reason(), report.sessions_ended),
+        ("gw", StopReason::Restart, 2)
+    );
 
     // The stream stays.
     plugin.expect_nothing_for(A_WHILE).await;
@@ -316,4 +319,47 @@ async fn a_drain_without_a_budget_takes_the_servers() {
     let (report, took) = world.try_drain(request).await.unwrap().timed().await;
     assert_eq!((report.budget_ms, took), (2000, ms(2000)));
     assert_eq!(report.reason(), StopReason::Shutdown, "where nothing is said");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_boot_goes_on_while_the_older_is_still_drained() {
+    let world = World::new();
+    let mut gateway = world.gateway("gw").await;
+    let mut plugin = world.plugin("audit").caught_up().await;
+    gateway.start("s1").await;
+    plugin.expect_start("s1").await;
+    plugin.ack_all().await;
+    gateway.says_stop(StopReason::Restart).await;
+    let drain = world.drain("gw", StopReason::Restart, BUDGET).await;
+    plugin.expect_notice().await;
+    plugin.expect_end("s1").await;
+
+    let mut newer = world.attach("gw").boot("boot-2").attach().await;
+    newer.start("s1").await;
+    newer.message("s1", "in the new boot").await;
+    assert_eq!(plugin.expect_start("s1").await.incarnation(), 2);
+    assert_eq!(plugin.expect_event("message_received").await.event.boot_id, "boot-2");
+    plugin.ack_all().await;
+    let stop = plugin.expect_event("gateway_stop").await;
+    assert_eq!((stop.event.boot_id.as_str(), stop.event.synthetic), ("boot-1", false));
+    plugin.ack_all().await;
+    assert_eq!(plugin.expect_summary().await.boot_id, "boot-1");
+    assert_eq!(drain.report().await.sessions_ended, 1);
+    newer.end("s1", SessionEndReason::New).await;
+    assert_eq!(plugin.expect_end("s1").await.incarnation(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_first_comes_during_a_drain_has_no_part_in_it() {
+    let world = World::new();
+    let mut gateway = world.gateway("gw").await;
+    let mut mute = world.plugin("mute").caught_up().await;
+    gateway.start("s1").await;
+    mute.expect_start("s1").await;
+    let drain = world.drain("gw", StopReason::Shutdown, BUDGET).await;
+    let mut late = world.plugin("late").announce().caught_up().await;
+    late.expect_nothing_for(A_WHILE).await;
+    let report = drain.report().await;
+    let rows: Vec<_> = report.subscribers.iter().map(|row| (row.id.as_str(), row.owed)).collect();
+    assert_eq!(rows, [("late", 0), ("mute", 1)]);
 }

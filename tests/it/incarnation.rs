@@ -40,7 +40,11 @@ async fn ids_tell_lives_and_their_two_ends_apart() {
         gateway.end("s1", SessionEndReason::Reset).await;
         let end = plugin.expect_end("s1").await;
         assert_eq!([&start, &message, &end].map(|it| it.incarnation()), [life; 3]);
-        assert_eq!([&start, &message, &end].map(|it| it.event.session_seq), [1, 2, 3], "counted in each life anew");
+        assert_eq!(
+            [&start, &message, &end].map(|it| it.event.session_seq),
+            [1, 2, 3],
+            "counted in each life anew"
+        );
         ids.extend([start.event.id, message.event.id, end.event.id]);
     }
     assert_eq!(ids.len(), 9);

@@ -40,7 +40,12 @@ async fn starts_and_events_come_in_the_order_in_which_they_were_taken_in() {
     let mut gateway = world.gateway("gw").await;
     let mut plugin = world.plugin("audit").caught_up().await;
     let (s1, s2) = (events::session("s1"), events::session("s2"));
-    let told = [events::start(s1.clone()), events::message(s1, "a"), events::start(s2.clone()), events::message(s2, "b")];
+    let told = [
+        events::start(s1.clone()),
+        events::message(s1, "a"),
+        events::start(s2.clone()),
+        events::message(s2, "b"),
+    ];
     gateway.publish_all(told.to_vec()).await;
     for said in told {
         assert_eq!(plugin.expect_delivery().await.event.hook, said.hook);

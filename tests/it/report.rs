@@ -1,7 +1,9 @@
 //! The report's numbers add up, and are what the plugins saw.
 
 use hookwire_harness::{Delivery, Plugin, World, at_rest};
-use hookwire_protocol::v1::{AckStatus, DrainReport, SessionEndReason, SlowestEnd, StopReason, SubscriberReport};
+use hookwire_protocol::v1::{
+    AckStatus, DrainReport, SessionEndReason, SlowestEnd, StopReason, SubscriberReport,
+};
 use tokio::time::sleep;
 
 use crate::{BUDGET, ms};

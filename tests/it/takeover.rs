@@ -30,7 +30,10 @@ async fn every_stream_has_a_larger_epoch() {
         assert!(epoch > last, "{epoch} after {last}");
         last = epoch;
     }
-    assert!(world.plugin("other").connect().await.welcome.stream_epoch > last, "one counter for the whole ledger");
+    assert!(
+        world.plugin("other").connect().await.welcome.stream_epoch > last,
+        "one counter for the whole ledger"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use hookwire_protocol::v1::{DrainProgress, DrainReport, DrainResponse, SubscriberReport, drain_response::Message};
+use hookwire_protocol::v1::{
+    DrainProgress, DrainReport, DrainResponse, SubscriberReport, drain_response::Message,
+};
 use tokio::time::{Instant, timeout};
 use tonic::{Status, Streaming};
 

@@ -1,7 +1,8 @@
 //! A gateway that does what its test says.
 
 use hookwire_protocol::v1::{
-    AttachRequest, AttachResponse, GatewayEvent, GoodbyeReason, Publish, Receipt, SessionEndReason, StopReason,
+    AttachRequest, AttachResponse, GatewayEvent, GoodbyeReason, Publish, Receipt, SessionEndReason,
+    StopReason,
     attach_request::{self, Hello},
     attach_response::{self, Goodbye, Message, Welcome},
     gateway_service_client::GatewayServiceClient,

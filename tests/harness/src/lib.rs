@@ -25,6 +25,8 @@ mod heard;
 mod link;
 mod plugin;
 mod script;
+#[cfg(test)]
+mod tests;
 mod world;
 
 pub use drain::{Draining, assert_adds_up};

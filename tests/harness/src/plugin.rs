@@ -57,7 +57,9 @@ impl Plugin {
     /// # Panics
     /// Where nothing comes within [`PATIENCE`], or where deliveries are not numbered 1, 2, 3 ….
     pub async fn next(&mut self) -> Heard {
-        self.next_within(PATIENCE).await.unwrap_or_else(|| panic!("{} heard nothing; {}", self.id, self.story()))
+        self.next_within(PATIENCE)
+            .await
+            .unwrap_or_else(|| panic!("{} heard nothing; {}", self.id, self.story()))
     }
 
     /// Hears nothing at all for so long.
@@ -197,16 +199,15 @@ impl Plugin {
     }
 
     async fn answer_seq(&mut self, seq: u64, status: AckStatus, after: Duration) {
-        let mut exception = AckException { seq, retry_after_ms: after.as_millis() as u32, ..Default::default() };
+        let mut exception =
+            AckException { seq, retry_after_ms: after.as_millis() as u32, ..Default::default() };
         exception.set_status(status);
         self.send_ack(Ack { through_seq: 0, exceptions: vec![exception] }).await;
     }
 
     async fn expect_lifecycle(&mut self, hook: &str, session: &str) -> Delivery {
         match self.next().await {
-            Heard::Delivery(delivery)
-                if delivery.event.hook == hook && delivery.session_id() == session =>
-            {
+            Heard::Delivery(delivery) if delivery.event.hook == hook && delivery.session_id() == session => {
                 delivery
             }
             other => self.unexpected(&format!("{hook} of {session}"), &other),

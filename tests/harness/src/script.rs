@@ -1,7 +1,8 @@
 //! What a plugin will say in its Hello.
 
 use hookwire_protocol::v1::{
-    SubscribeRequest, SubscribeResponse, WhenFull, hook_service_client::HookServiceClient, subscribe_request, subscribe_response,
+    SubscribeRequest, SubscribeResponse, WhenFull, hook_service_client::HookServiceClient, subscribe_request,
+    subscribe_response,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
