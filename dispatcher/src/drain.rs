@@ -160,7 +160,7 @@ impl Machine {
         self.now = now;
         let gateways = match &order.gateway {
             Some(id) => vec![self.gateway_to_drain(id, order.boot.as_deref())?],
-            None => self.gateways.by_id().map(|(ix, _)| ix).collect(),
+            None => self.gateways_to_drain(),
         };
         Ok(self.drain_gateways(order, &gateways, false))
     }
@@ -174,7 +174,7 @@ impl Machine {
         }
         let order =
             DrainOrder { gateway: None, boot: None, reason, budget, restart_expected: Duration::ZERO };
-        let gateways: Vec<_> = self.gateways.by_id().map(|(ix, _)| ix).collect();
+        let gateways = self.gateways_to_drain();
         self.drain_gateways(&order, &gateways, true)
     }
 
@@ -220,6 +220,13 @@ impl Machine {
             restart_expected: Duration::ZERO,
         };
         self.begin_closing(ix, &order, Some(reason));
+    }
+
+    /// All but those that are over and owe nobody anything.
+    fn gateways_to_drain(&self) -> Vec<GatewayIx> {
+        let owes = |ix| self.registry.indices().any(|subscriber| self.owed_of(subscriber, ix, false) > 0);
+        let drains = |ix| !self.gateways.at(ix).boot.closed || self.closings.drains(ix) || owes(ix);
+        self.gateways.by_id().map(|(ix, _)| ix).filter(|ix| drains(*ix)).collect()
     }
 
     fn gateway_to_drain(&self, id: &str, boot: Option<&str>) -> Result<GatewayIx, Refused> {

@@ -35,7 +35,7 @@ pub(crate) const OVERDUE_CHECK: Duration = Duration::from_secs(1);
 
 /// A moment, told by whoever drives the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Now {
+pub(crate) struct Now {
     /// Since the machine was made, on a monotonic clock.
     pub mono: Duration,
     /// By the wall clock, in nanoseconds since the Unix epoch.
@@ -44,7 +44,7 @@ pub struct Now {
 
 /// What the machine is told once.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The ledger's random name.
     pub ledger_id: String,
     /// How many times this ledger's dispatcher has started: the high half of every stream_epoch.

@@ -130,7 +130,7 @@ async fn daemon(config: Config, mut panics: Panics) -> Result<(), Failure> {
     if !config.in_memory {
         warn!("the ledger is in memory: what is carried over when this process exits is given up");
     }
-    dispatcher.set_ready(true);
+    dispatcher.set_ready(true).await;
 
     let reason = tokio::select! {
         reason = signals.next() => reason,
@@ -150,7 +150,7 @@ async fn stop(
     signals: &mut Signals,
 ) -> Result<DrainReport, Failure> {
     info!(reason = reason.as_str_name(), "stopping");
-    dispatcher.set_ready(false);
+    dispatcher.set_ready(false).await;
     server.stop_listening().await;
     let (hurry, hurried) = watch::channel(false);
     let drained = async {

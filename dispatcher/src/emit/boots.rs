@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 /// One gateway's stream, as the worker names it. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SourceId(pub u64);
+pub(crate) struct SourceId(pub u64);
 
 /// A gateway's index in the machine; never used again.
 pub(crate) type GatewayIx = u32;

@@ -2,5 +2,7 @@
 
 pub(crate) mod boots;
 pub(crate) mod check;
+pub mod emitter;
 pub(crate) mod encode;
 pub(crate) mod publish;
+pub(crate) mod service;

@@ -37,6 +37,16 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// An embedded emitter had no room for these: who would have got them, nobody knows any more.
+    pub(crate) fn emitter_lost(&mut self, lost: Lost) {
+        for ix in self.registry.indices() {
+            self.registry.at(ix).lose(GapCause::EmitterFull, lost);
+            self.wake(ix);
+        }
+    }
+}
+
 impl Subscriber {
     fn wants(&self, item: &Item) -> bool {
         self.wanted_hooks[item.hook]

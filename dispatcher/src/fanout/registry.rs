@@ -84,11 +84,6 @@ impl Subscriber {
         self.gaps.pop_first()
     }
 
-    /// Whether there is a loss to tell.
-    pub(crate) fn has_gap(&self) -> bool {
-        !self.gaps.is_empty()
-    }
-
     /// An instance that was displaced stays out while the one that displaced it is connected.
     pub(crate) fn is_displaced(&self, instance: &str) -> bool {
         self.stream.is_some() && self.displaced.iter().any(|displaced| displaced == instance)

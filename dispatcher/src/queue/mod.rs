@@ -288,7 +288,9 @@ mod tests {
     #[test]
     fn what_is_shed_is_counted() {
         let mut queue = Queue::new(9, 100, WhenFull::DropOldest);
-        (1..=3).for_each(|position| drop(queue.push(event(position, position, 5))));
+        for position in 1..=3 {
+            queue.push(event(position, position, 5));
+        }
         queue.hold_front();
         assert_eq!(queue.shed_gateway(1), Lost::default());
         assert_eq!(queue.shed_gateway(0), Lost { events: 3, bytes: 15 });

@@ -3,6 +3,8 @@
 pub mod connection;
 pub(crate) mod frame;
 pub mod listen;
+pub(crate) mod outlet;
 pub(crate) mod pull;
+pub(crate) mod service;
 pub(crate) mod stream;
 pub(crate) mod subscription;

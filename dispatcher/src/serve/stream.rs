@@ -12,7 +12,7 @@ use crate::{drain::ClosingId, queue::Queued, settle::lives::LifeRef};
 
 /// A stream, as the worker names it. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct StreamId(pub u64);
+pub(crate) struct StreamId(pub u64);
 
 /// A new stream goes through these in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -28,8 +28,11 @@ const MAX_ID_BYTES: usize = 128;
 /// Subscribers that one dispatcher knows, connected or away.
 const MAX_SUBSCRIBERS: usize = 4096;
 
-/// A stream's largest message, in bytes: under the 4 MiB at which stock gRPC clients stop.
-pub(crate) const MAX_MESSAGE_BYTES: u32 = (4 << 20) - 1024;
+/// The largest message that stock gRPC clients take in, in bytes; with the default settings none is larger.
+const STOCK_MESSAGE_BYTES: u32 = 4 << 20;
+
+/// What a message carries beyond its largest event, in bytes: a batch takes its last event at just under 64 KiB.
+const ENVELOPE_BYTES: u32 = 128 << 10;
 
 impl Machine {
     /// A plugin says Hello. What it is to get is then [pulled](Machine::pull).
@@ -210,7 +213,7 @@ impl Machine {
             known,
             ack_timeout_ms: self.settings.ack_timeout.as_millis() as u32,
             drain_budget_ms: self.settings.drain_budget.as_millis() as u32,
-            max_message_bytes: MAX_MESSAGE_BYTES,
+            max_message_bytes: STOCK_MESSAGE_BYTES.max(self.settings.max_event_bytes + ENVELOPE_BYTES),
             server_version: env!("CARGO_PKG_VERSION").to_owned(),
             ..Default::default()
         };

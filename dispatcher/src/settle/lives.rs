@@ -90,6 +90,7 @@ impl Lives {
     }
 
     /// How many are held at all.
+    #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
         self.slots.len() - self.free.len()
     }

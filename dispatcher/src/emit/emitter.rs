@@ -1,0 +1,156 @@
+//! The embedded gateway's side: an emitter that never blocks.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use hookwire_protocol::{
+    hook,
+    v1::{GatewayEvent, Publish, Refusal, attach_request},
+};
+use prost::Message as _;
+use tokio::sync::{mpsc, oneshot};
+
+use super::boots::SourceId;
+use crate::{
+    machine::Refused,
+    queue::Lost,
+    worker::{Command, Commands},
+};
+
+/// Bytes of ordinary events that may wait between an emitter and the worker. Starts and ends always have room.
+const MAX_WAITING_BYTES: u64 = 16 << 20;
+
+/// Events that are handed to the worker at once.
+const BATCH: usize = 256;
+
+/// Hands events over from any thread, without ever waiting. Cheap to clone; the stream ends with the last clone.
+#[derive(Clone, Debug)]
+pub struct Emitter {
+    events: mpsc::UnboundedSender<Emitted>,
+    room: Arc<Room>,
+}
+
+#[derive(Debug, Default)]
+struct Room {
+    waiting_bytes: AtomicU64,
+    lost_events: AtomicU64,
+    lost_bytes: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Emitted {
+    event: GatewayEvent,
+    bytes: u64,
+    receipt: oneshot::Sender<Result<(), NotTaken>>,
+}
+
+/// Why an event was not taken in.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotTaken {
+    /// It is not to be sent again: the text says what is wrong with it.
+    #[error("{}", .0.text)]
+    Refused(Refusal),
+    /// More was emitted than could be taken in; the loss is counted, and told to the plugins.
+    #[error("the emitter's buffer of {MAX_WAITING_BYTES} bytes is full")]
+    Full,
+    /// The dispatcher has stopped, or a newer boot has taken this one's place.
+    #[error("the dispatcher takes nothing more in from this boot")]
+    Closed,
+}
+
+/// What became of an event: a future that can be dropped.
+///
+/// Ready means: a lifecycle effect is as durable as the ledger is, any other event is queued or counted as lost.
+#[derive(Debug)]
+pub struct Receipt(oneshot::Receiver<Result<(), NotTaken>>);
+
+impl Future for Receipt {
+    type Output = Result<(), NotTaken>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map(|answer| answer.unwrap_or(Err(NotTaken::Closed)))
+    }
+}
+
+impl Emitter {
+    /// Hands an event over. Never blocks, whatever any subscriber does.
+    pub fn emit(&self, event: GatewayEvent) -> Receipt {
+        let (receipt, answer) = oneshot::channel();
+        let bytes = event.encoded_len() as u64;
+        let lifecycle =
+            matches!(event.hook.as_str(), hook::SESSION_START | hook::SESSION_END | hook::GATEWAY_STOP);
+        let waiting = self.room.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if waiting + bytes > MAX_WAITING_BYTES && !lifecycle {
+            self.room.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.room.lost_events.fetch_add(1, Ordering::Relaxed);
+            self.room.lost_bytes.fetch_add(bytes, Ordering::Relaxed);
+            let _ = receipt.send(Err(NotTaken::Full)); // the caller may not care
+        } else {
+            // Fails only once the dispatcher has stopped: then dropping the sender says Closed.
+            let _ = self.events.send(Emitted { event, bytes, receipt });
+        }
+        Receipt(answer)
+    }
+}
+
+/// Attaches an emitter to the worker, and starts the task that carries its events there.
+pub(crate) async fn attach(
+    commands: Commands,
+    source: SourceId,
+    hello: attach_request::Hello,
+) -> Result<Emitter, Refused> {
+    let (ended, _end) = oneshot::channel();
+    let welcome = commands.ask(|reply| Command::Attach { source, hello, ended, reply }).await;
+    let welcome = welcome.ok_or(Refused::Stopping)??;
+    let (events, waiting) = mpsc::unbounded_channel();
+    let room = Arc::new(Room::default());
+    tokio::spawn(carry(commands, source, welcome.resume_after, waiting, Arc::clone(&room)));
+    Ok(Emitter { events, room })
+}
+
+async fn carry(
+    commands: Commands,
+    source: SourceId,
+    mut last: u64,
+    mut waiting: mpsc::UnboundedReceiver<Emitted>,
+    room: Arc<Room>,
+) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while waiting.recv_many(&mut batch, BATCH).await > 0 {
+        let lost = Lost {
+            events: room.lost_events.swap(0, Ordering::Relaxed),
+            bytes: room.lost_bytes.swap(0, Ordering::Relaxed),
+        };
+        if lost.events > 0 {
+            commands.send(Command::EmitterLost(lost)).await;
+        }
+        let bytes = batch.iter().map(|emitted| emitted.bytes).sum();
+        room.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        let (events, receipts): (Vec<_>, Vec<_>) =
+            batch.drain(..).map(|emitted| (emitted.event, emitted.receipt)).unzip();
+        let first_publish_seq = last + 1;
+        last += events.len() as u64;
+        let publish = Publish { first_publish_seq, events };
+        let receipt = commands.ask(|reply| Command::Publish { source, publish, reply }).await;
+        let Some(receipt) = receipt.flatten() else { break };
+        answer(receipts, first_publish_seq, receipt.refused);
+    }
+    commands.send(Command::Detach(source)).await;
+}
+
+/// Whoever emitted may have dropped the receipt.
+fn answer(receipts: Vec<oneshot::Sender<Result<(), NotTaken>>>, first: u64, refused: Vec<Refusal>) {
+    let mut refused = refused.into_iter().peekable();
+    for (publish_seq, receipt) in (first..).zip(receipts) {
+        let refusal = refused.next_if(|refusal| refusal.publish_seq == publish_seq);
+        let _ = receipt.send(refusal.map_or(Ok(()), |refusal| Err(NotTaken::Refused(refusal))));
+    }
+}

@@ -1,0 +1,200 @@
+//! Where the worker's frames leave for a transport: a few at a time, and only while there is room.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::Frame as BodyFrame;
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tonic::Status;
+
+use super::{frame::Frame, stream::StreamId};
+use crate::worker::Starved;
+
+/// Frames between the worker and a transport: one that is written, one that is next.
+const FRAMES: usize = 2;
+
+/// What a stream's response is made of.
+#[derive(Debug)]
+pub(crate) enum Outgoing {
+    Frame(Frame),
+    /// The stream ends with this status.
+    End(Status),
+}
+
+/// The worker's end of one stream.
+#[derive(Debug)]
+pub(crate) struct Outlet {
+    frames: mpsc::Sender<Outgoing>,
+    starved: Starved,
+}
+
+/// The transport's end of one stream: an HTTP body.
+#[derive(Debug)]
+pub(crate) struct Outflow {
+    frames: mpsc::Receiver<Outgoing>,
+    starved: Starved,
+    stream: StreamId,
+    ready: mpsc::UnboundedSender<StreamId>,
+    /// Pieces of the frame that is being written.
+    pieces: VecDeque<Bytes>,
+    /// How the stream ends, once its last piece is written.
+    status: Option<Status>,
+    ended: bool,
+}
+
+/// Both ends of a stream. The sender of the third part lets whoever reads the stream end it with a status.
+pub(crate) fn outlet(
+    stream: StreamId,
+    ready: mpsc::UnboundedSender<StreamId>,
+) -> (Outlet, Outflow, mpsc::Sender<Outgoing>) {
+    let (sender, frames) = mpsc::channel(FRAMES);
+    let starved = Starved::default();
+    let outflow = Outflow {
+        frames,
+        starved: starved.clone(),
+        stream,
+        ready,
+        pieces: VecDeque::new(),
+        status: None,
+        ended: false,
+    };
+    (Outlet { frames: sender.clone(), starved }, outflow, sender)
+}
+
+/// All streams that the worker serves.
+#[derive(Debug, Default)]
+pub(crate) struct Outlets {
+    open: HashMap<StreamId, Outlet>,
+    /// Streams that are over but for the last of them.
+    closing: HashMap<StreamId, (Outlet, Outgoing)>,
+}
+
+impl Outlets {
+    pub(crate) fn insert(&mut self, stream: StreamId, outlet: Outlet) {
+        self.open.insert(stream, outlet);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.closing.is_empty()
+    }
+
+    /// Nothing follows this.
+    pub(crate) fn finish(&mut self, stream: StreamId, last: Outgoing) {
+        if let Some(outlet) = self.open.remove(&stream) {
+            self.close(stream, outlet, last);
+        }
+    }
+
+    /// Moves frames until there are none, or no room. Says whether the stream is over.
+    pub(crate) fn fill(&mut self, stream: StreamId, mut next: impl FnMut() -> Option<Frame>) -> bool {
+        if let Some((outlet, last)) = self.closing.remove(&stream) {
+            self.close(stream, outlet, last);
+            return false;
+        }
+        let Some(outlet) = self.open.get(&stream) else { return false };
+        let over = loop {
+            match outlet.room() {
+                Room::None => break false,
+                Room::Closed => break true,
+                Room::For(permit) => {
+                    let Some(frame) = next() else { break false };
+                    let last = frame.last;
+                    permit.send(Outgoing::Frame(frame));
+                    if last {
+                        break true;
+                    }
+                }
+            }
+        };
+        if over {
+            self.open.remove(&stream);
+        }
+        over
+    }
+
+    fn close(&mut self, stream: StreamId, outlet: Outlet, last: Outgoing) {
+        let full = match outlet.room() {
+            Room::None => true,
+            Room::Closed => false,
+            Room::For(permit) => return permit.send(last),
+        };
+        if full {
+            self.closing.insert(stream, (outlet, last));
+        }
+    }
+}
+
+enum Room<'a> {
+    For(mpsc::Permit<'a, Outgoing>),
+    /// The body says when there is some again.
+    None,
+    /// The transport is gone.
+    Closed,
+}
+
+impl Outlet {
+    fn room(&self) -> Room<'_> {
+        let mut permit = self.frames.try_reserve();
+        if matches!(permit, Err(TrySendError::Full(()))) {
+            self.starved.set();
+            // It may have made room just before it could see that somebody waits.
+            permit = self.frames.try_reserve();
+        }
+        match permit {
+            Ok(permit) => Room::For(permit),
+            Err(TrySendError::Full(())) => Room::None,
+            Err(TrySendError::Closed(())) => Room::Closed,
+        }
+    }
+}
+
+impl http_body::Body for Outflow {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<BodyFrame<Bytes>, Infallible>>> {
+        loop {
+            if let Some(piece) = self.pieces.pop_front() {
+                return Poll::Ready(Some(Ok(BodyFrame::data(piece))));
+            }
+            if self.ended {
+                return Poll::Ready(None);
+            }
+            if let Some(status) = self.status.take() {
+                self.ended = true;
+                return Poll::Ready(Some(Ok(BodyFrame::trailers(trailers(&status)))));
+            }
+            let next = ready!(self.frames.poll_recv(cx));
+            if self.starved.take() {
+                // The worker outlives its streams only at the very end, when nothing is left to write.
+                let _ = self.ready.send(self.stream);
+            }
+            match next {
+                Some(Outgoing::Frame(frame)) => {
+                    self.pieces.extend(frame.pieces);
+                    self.status = frame.last.then(|| Status::ok(""));
+                }
+                Some(Outgoing::End(status)) => self.status = Some(status),
+                None => self.status = Some(Status::ok("")),
+            }
+        }
+    }
+}
+
+fn trailers(status: &Status) -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    // Fails only for a text that no header can hold, and then the code alone must do.
+    if status.add_header(&mut trailers).is_err() {
+        let _ = Status::new(status.code(), "").add_header(&mut trailers);
+    }
+    trailers
+}

@@ -1,0 +1,8 @@
+//! A whole plugin against a scripted dispatcher, over an in-memory link and in virtual time.
+
+mod answers;
+mod order;
+mod peer;
+mod reconnect;
+mod stop;
+mod sweep;
