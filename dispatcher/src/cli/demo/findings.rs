@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    play::Scene,
     plugin::{PLUGINS, Seen},
     recording::{self, Recording},
+    scene::Scene,
     score::{self, Entry},
 };
 use crate::cli::{Exit, Failure, term};

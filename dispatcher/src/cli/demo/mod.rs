@@ -12,6 +12,7 @@ mod play;
 mod plugin;
 mod process;
 mod recording;
+mod scene;
 mod score;
 mod timeline;
 mod trace;
@@ -28,9 +29,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::{
     findings::Findings,
-    play::{Account, Play, Report},
+    play::Play,
     plugin::{PLUGINS, Plugin},
     recording::{RECORDINGS, Recording},
+    scene::{Account, Report},
     trace::Trace,
 };
 use super::{Exit, Failure, client, term};

@@ -3,33 +3,31 @@
 //! Nothing here waits for time to pass. Each step waits for what the processes print, with a deadline.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     fmt::Display,
     io,
     os::unix::process::ExitStatusExt,
-    time::{Duration, Instant},
+    process::ExitStatus,
+    time::Duration,
 };
 
 use indicatif::ProgressBar;
 use nix::sys::signal::Signal;
-use serde::Deserialize;
-use tokio::time::timeout_at;
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
-    plugin::{LATE, Line, PLUGINS, PROMPT, Seen},
+    plugin::{LATE, PLUGINS, PROMPT},
     process::{Process, Role, Said, Stage},
     recording::{self, Ending, Recording},
+    scene::{Listening, Report, Scene, Tally},
     score::Score,
-    timeline::Timeline,
     trace::Trace,
 };
 use crate::cli::{Exit, Failure};
 
 /// How long each step may take. Most take milliseconds; this is for a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// How much of what a process complained about is shown when it failed.
-const COMPLAINTS: usize = 5;
 
 /// The dispatcher: any port, a short grace so that nobody has to wait for it, and time for slow machines.
 const DISPATCHER: [&str; 8] =
@@ -58,23 +56,8 @@ impl<'a> Play<'a> {
         progress: &'a ProgressBar,
     ) -> Result<Self, Failure> {
         let stage = Stage::new().map_err(|error| Exit::Fault.because(error))?;
-        let scene = Scene {
-            zero: Instant::now(),
-            timeline: Timeline::default(),
-            seen: Default::default(),
-            last: BTreeMap::new(),
-            complaints: BTreeMap::new(),
-            gone: BTreeSet::new(),
-        };
-        Ok(Self {
-            recording,
-            stage,
-            trace,
-            progress,
-            processes: BTreeMap::new(),
-            leaving: BTreeSet::new(),
-            scene,
-        })
+        let (processes, leaving) = Default::default();
+        Ok(Self { recording, stage, trace, progress, processes, leaving, scene: Scene::new() })
     }
 
     /// Plays it to its end. What was heard is in [`Play::scene`], however this ends.
@@ -104,8 +87,7 @@ impl<'a> Play<'a> {
     /// Starts the dispatcher. Returned is where it listens.
     async fn open_dispatcher(&mut self) -> Result<String, Failure> {
         self.start(Role::Dispatcher, &DISPATCHER)?;
-        let listens = |scene: &Scene| scene.last.contains_key(&Role::Dispatcher);
-        self.until("the dispatcher listens", listens).await?;
+        self.until("the dispatcher listens", |scene| scene.has_printed(Role::Dispatcher)).await?;
         let Listening { listening } = self.last(Role::Dispatcher)?;
         let address = listening.into_iter().next();
         address.ok_or_else(|| Exit::Fault.because("the dispatcher listens nowhere"))
@@ -133,7 +115,7 @@ impl<'a> Play<'a> {
     async fn play(&mut self, address: &str) -> Result<(), Failure> {
         let (before, behind) = self.recording.halves();
         let so_far = self.counted(before)?;
-        self.scene.zero = Instant::now();
+        self.scene.begin();
         self.feed(before).await?;
         self.until("prompt has seen what came before late", |scene| {
             (scene.seen[PROMPT].started(), scene.seen[PROMPT].open()) == (so_far.started, so_far.ghosts)
@@ -150,51 +132,59 @@ impl<'a> Play<'a> {
         self.leaving.insert(Role::Gateway);
         self.gateway().feed_no_more();
         self.until("the gateway has drained", |scene| scene.gone.contains(&Role::Gateway)).await?;
-        self.check_tally()
+        self.check_tally()?;
+        self.check_status(Role::Gateway, ExitStatus::success).await
     }
 
     /// The gateway is killed when all its hooks are taken in: as far as it knows, it runs for years.
     async fn kill_gateway(&mut self) -> Result<(), Failure> {
         self.gateway().feed_no_more();
-        let is_played = |scene: &Scene| scene.last.contains_key(&Role::Gateway);
-        self.until("the gateway has fired its hooks", is_played).await?;
+        self.until("the gateway has fired its hooks", |scene| scene.has_printed(Role::Gateway)).await?;
         self.check_tally()?;
         self.leaving.insert(Role::Gateway);
-        self.scene.note("the gateway is killed with SIGKILL; its grace is 1 s");
+        self.scene.note("the gateway is killed with SIGKILL; it may be away for 1 s");
         let killed = self.gateway().kill();
-        self.checked(Role::Gateway, killed)
+        self.checked(Role::Gateway, killed)?;
+        let was_killed = |status: &ExitStatus| status.signal() == Some(Signal::SIGKILL as i32);
+        self.check_status(Role::Gateway, was_killed).await
     }
 
-    /// Those who were there from the start have seen each life that the gateway showed, and all that any saw is over.
+    /// Prompt has seen each life that the gateway showed, and whatever any plugin saw start is over. Slow may have been
+    /// handed less: a life that is over before its start could be written cancels out at a drain.
     async fn all_sessions_end(&mut self) -> Result<(), Failure> {
         let lives = self.counted(self.recording.lines)?.started;
         self.until("every plugin has seen every session end", |scene| {
-            let mut seen = scene.seen.iter().enumerate();
-            seen.all(|(plugin, seen)| seen.open() == 0 && (plugin == LATE || seen.started() == lives))
+            scene.seen[PROMPT].started() == lives && scene.seen.iter().all(|seen| seen.open() == 0)
         })
         .await
     }
 
     /// Stops the dispatcher, and with it the plugins. Returned is what it reports.
     async fn stop_dispatcher(&mut self) -> Result<Report, Failure> {
-        self.leaving.extend(self.processes.keys());
+        let rest: Vec<Role> = self.processes.keys().copied().filter(|role| *role != Role::Gateway).collect();
+        self.leaving.extend(&rest);
         self.scene.note("the dispatcher is stopped with SIGTERM");
-        self.scene.last.remove(&Role::Dispatcher);
         let asked = self.process(Role::Dispatcher).terminate();
         self.checked(Role::Dispatcher, asked)?;
-        let all: BTreeSet<Role> = self.processes.keys().copied().collect();
-        self.until("the dispatcher and the plugins are gone", |scene| scene.gone == all).await?;
-        for role in all {
-            let status = self.process(role).status().await;
-            let status = self.checked(role, status)?;
-            let was_killed = role == Role::Gateway && self.recording.ending == Ending::Killed;
-            let is_fine =
-                if was_killed { status.signal() == Some(Signal::SIGKILL as i32) } else { status.success() };
-            if !is_fine {
-                return Err(self.failure(role, status));
-            }
+        self.until("the dispatcher and the plugins are gone", |scene| {
+            rest.iter().all(|role| scene.gone.contains(role))
+        })
+        .await?;
+        for role in rest {
+            self.check_status(role, ExitStatus::success).await?;
         }
         self.last(Role::Dispatcher)
+    }
+
+    /// Checks how a process ended that is as good as gone.
+    async fn check_status(
+        &mut self,
+        role: Role,
+        is_fine: impl Fn(&ExitStatus) -> bool,
+    ) -> Result<(), Failure> {
+        let status = self.process(role).status().await;
+        let status = self.checked(role, status)?;
+        if is_fine(&status) { Ok(()) } else { Err(self.failure(role, status)) }
     }
 
     fn check_tally(&self) -> Result<(), Failure> {
@@ -242,11 +232,16 @@ impl Play<'_> {
     /// When it takes too long, or a process ends that should not.
     async fn until(&mut self, what: &str, is_so: impl Fn(&Scene) -> bool) -> Result<(), Failure> {
         self.progress.set_message(format!("{}: until {what}", self.recording.name));
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let deadline = Instant::now() + PATIENCE;
         while !is_so(&self.scene) {
             match timeout_at(deadline, self.stage.next()).await {
                 Ok(said) => self.hear(said).await?,
-                Err(_) => return Err(self.scene.overdue(what)),
+                Err(_) => {
+                    let standing = self.scene.standing();
+                    let text =
+                        format!("{}: waited {PATIENCE:?} until {what}: {standing}", self.recording.name);
+                    return Err(Exit::Fault.because(text));
+                }
             }
         }
         Ok(())
@@ -254,14 +249,13 @@ impl Play<'_> {
 
     async fn hear(&mut self, said: Said) -> Result<(), Failure> {
         match said {
-            Said::Line { role: Role::Plugin(plugin), at, text } => {
+            Said::Line { role: role @ Role::Plugin(plugin), at, text } => {
                 self.trace.line(self.recording.name, PLUGINS[plugin].name, at, &text)?;
-                self.scene.hear_plugin(plugin, at, &text)?;
+                let read = self.scene.plugin(plugin, at, &text);
+                read.map_err(|error| self.unreadable(role, &error))?;
             }
-            Said::Line { role, text, .. } => {
-                self.scene.last.insert(role, text);
-            }
-            Said::Complaint { role, text } => self.scene.complain(role, text),
+            Said::Line { role, text, .. } => self.scene.printed(role, text),
+            Said::Complaint { role, text } => self.scene.complained(role, text),
             Said::Gone(role) => {
                 self.scene.gone.insert(role);
                 if !self.leaving.contains(&role) {
@@ -275,10 +269,12 @@ impl Play<'_> {
     }
 
     /// Reads the last line of the dispatcher or the gateway.
-    fn last<T: for<'de> Deserialize<'de>>(&self, role: Role) -> Result<T, Failure> {
-        let line = self.scene.last.get(&role).map_or("", String::as_str);
-        serde_json::from_str(line)
-            .map_err(|error| self.failure(role, format_args!("not what it should print: {line:?} ({error})")))
+    fn last<T: DeserializeOwned>(&self, role: Role) -> Result<T, Failure> {
+        self.scene.last(role).map_err(|error| self.unreadable(role, &error))
+    }
+
+    fn unreadable(&self, role: Role, error: &serde_json::Error) -> Failure {
+        self.failure(role, format_args!("printed something else than it should: {error}"))
     }
 
     fn checked<T>(&self, role: Role, outcome: io::Result<T>) -> Result<T, Failure> {
@@ -288,7 +284,7 @@ impl Play<'_> {
     /// What is wrong with a process, and what it said of it.
     fn failure(&self, role: Role, what: impl Display) -> Failure {
         let mut text = format!("{}: {}: {what}", self.recording.name, role.name());
-        for complaint in self.scene.complaints.get(&role).into_iter().flatten() {
+        for complaint in self.scene.complaints(role) {
             text = format!("{text}\n  {complaint}");
         }
         Exit::Fault.because(text)

@@ -5,14 +5,13 @@ use std::{
     time::Instant,
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     plugin::{Line, PLUGINS, Seen},
     process::Role,
     timeline::Timeline,
 };
-use crate::cli::{Exit, Failure};
 
 /// How much of what a process complained about is shown when it failed.
 const COMPLAINTS: usize = 5;
@@ -24,23 +23,23 @@ pub(super) struct Scene {
     zero: Instant,
     pub(super) timeline: Timeline,
     pub(super) seen: [Seen; PLUGINS.len()],
-    /// What the dispatcher and the gateway printed, each its last line; their first are read before another comes.
+    /// What the dispatcher and the gateway printed: of each the last line.
     last: BTreeMap<Role, String>,
     complaints: BTreeMap<Role, VecDeque<String>>,
-    gone: BTreeSet<Role>,
+    pub(super) gone: BTreeSet<Role>,
 }
 
 /// The dispatcher's first line.
-#[derive(Deserialize)]
-struct Listening {
-    listening: Vec<String>,
+#[derive(Debug, Deserialize)]
+pub(super) struct Listening {
+    pub(super) listening: Vec<String>,
 }
 
 /// The gateway's only line.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
-struct Tally {
-    published: usize,
-    rejected: usize,
+pub(super) struct Tally {
+    pub(super) published: usize,
+    pub(super) rejected: usize,
 }
 
 /// The dispatcher's last line, as far as it is shown.
@@ -58,26 +57,59 @@ pub(super) struct Account {
 }
 
 impl Scene {
-    fn hear_plugin(&mut self, plugin: usize, at: Instant, text: &str) -> Result<(), Failure> {
-        let name = PLUGINS[plugin].name;
-        let line = serde_json::from_str(text).map_err(|error| {
-            Exit::Fault.because(format_args!("{name}: not what it should print: {text:?} ({error})"))
-        })?;
+    /// Nothing was heard yet.
+    pub(super) fn new() -> Self {
+        Self {
+            zero: Instant::now(),
+            timeline: Timeline::default(),
+            seen: Default::default(),
+            last: BTreeMap::new(),
+            complaints: BTreeMap::new(),
+            gone: BTreeSet::new(),
+        }
+    }
+
+    /// The timeline begins now.
+    pub(super) fn begin(&mut self) {
+        self.zero = Instant::now();
+    }
+
+    /// A plugin has printed a line.
+    ///
+    /// # Errors
+    /// When it is none of a tail's.
+    pub(super) fn plugin(&mut self, plugin: usize, at: Instant, text: &str) -> serde_json::Result<()> {
+        let line = serde_json::from_str(text)?;
         let at = at.saturating_duration_since(self.zero);
         match &line {
             Line::Event(event) => self.timeline.event(plugin, at, event),
             Line::DrainNotice { boot_id, reason } => self.timeline.drain(plugin, at, boot_id, reason),
-            _ => {}
+            Line::CaughtUp { .. } | Line::Gap { .. } | Line::Other => {}
         }
         self.seen[plugin].take(&line);
         Ok(())
     }
 
-    fn note(&mut self, text: impl Into<String>) {
-        self.timeline.note(self.zero.elapsed(), text);
+    /// The dispatcher or the gateway has printed a line.
+    pub(super) fn printed(&mut self, role: Role, text: String) {
+        self.last.insert(role, text);
     }
 
-    fn complain(&mut self, role: Role, text: String) {
+    /// Whether it has.
+    pub(super) fn has_printed(&self, role: Role) -> bool {
+        self.last.contains_key(&role)
+    }
+
+    /// The last line that it printed, read.
+    ///
+    /// # Errors
+    /// When that is something else, or nothing.
+    pub(super) fn last<T: DeserializeOwned>(&self, role: Role) -> serde_json::Result<T> {
+        serde_json::from_str(self.last.get(&role).map_or("", String::as_str))
+    }
+
+    /// A process has said something on stderr.
+    pub(super) fn complained(&mut self, role: Role, text: String) {
         let complaints = self.complaints.entry(role).or_default();
         if complaints.len() == COMPLAINTS {
             complaints.pop_front();
@@ -85,13 +117,22 @@ impl Scene {
         complaints.push_back(text);
     }
 
-    fn overdue(&self, what: &str) -> Failure {
-        let counts = PLUGINS.iter().zip(&self.seen);
-        let counts: Vec<_> = counts
-            .map(|(plugin, seen)| {
-                format!("{} saw {} start, {} not end", plugin.name, seen.started(), seen.open())
-            })
-            .collect();
-        Exit::Fault.because(format_args!("waited {PATIENCE:?} until {what}: {}", counts.join("; ")))
+    /// The newest of what it said there.
+    pub(super) fn complaints(&self, role: Role) -> impl Iterator<Item = &str> {
+        self.complaints.get(&role).into_iter().flatten().map(String::as_str)
+    }
+
+    /// Something happened outside of the plugins.
+    pub(super) fn note(&mut self, text: impl Into<String>) {
+        self.timeline.note(self.zero.elapsed(), text);
+    }
+
+    /// Where each plugin stands, for the one who waited in vain.
+    pub(super) fn standing(&self) -> String {
+        let plugins = PLUGINS.iter().zip(&self.seen);
+        let each = plugins.map(|(plugin, seen)| {
+            format!("{} saw {} lives, {} still open", plugin.name, seen.started(), seen.open())
+        });
+        each.collect::<Vec<_>>().join("; ")
     }
 }

@@ -18,10 +18,11 @@ const WHAT: usize = 16;
 const DRAINS: &str = "the gateway drains";
 
 /// What is said below the rows.
-const LEGEND: &str = "Times in ms.  (n) announced, or delivered again.  \
-     * made by Hookwire: the gateway did not say it.";
+const LEGEND: &str = "\
+    Times in ms. (n): announced, or delivered again. Blank: not handed out, and so no end is owed.\n\
+    *: made by Hookwire, where the gateway said nothing.";
 
-/// The rows, in the order in which they were first heard of.
+/// The rows, and who saw them.
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
     rows: Vec<Row>,
@@ -30,14 +31,20 @@ pub(super) struct Timeline {
 
 #[derive(Debug)]
 struct Row {
+    /// When it was first heard of.
     at: Duration,
-    /// The session, or whatever else it is about.
-    label: String,
-    /// Which life of that session; 0 where it is about none.
-    incarnation: u64,
-    what: String,
-    style: Style,
+    about: About,
     seen: [Option<Sight>; PLUGINS.len()],
+}
+
+#[derive(Debug)]
+enum About {
+    /// A session: its name, which of its lives, and what became of it.
+    Session { name: String, incarnation: u64, what: String, style: Style },
+    /// The gateway: what it did, and why.
+    Gateway { did: String, why: String },
+    /// Something outside of the plugins.
+    Note(String),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,51 +57,39 @@ impl Timeline {
     /// A plugin was handed an event; only lifecycle events get a row.
     pub(super) fn event(&mut self, plugin: usize, at: Duration, event: &Event) {
         let mark = if event.synthetic { " *" } else { "" };
-        let (what, style) = match event.hook.as_str() {
-            hook::SESSION_START => (format!("start{mark}"), term::GOOD),
-            hook::SESSION_END => (format!("end: {}{mark}", event.reason), term::ENDED),
-            hook::GATEWAY_START => (String::new(), term::NOTE),
-            hook::GATEWAY_STOP => (format!("{}{mark}", event.reason), term::NOTE),
+        let about = match (event.hook.as_str(), &event.session) {
+            (hook::SESSION_START, Some(session)) => {
+                About::session(session, format!("start{mark}"), term::GOOD)
+            }
+            (hook::SESSION_END, Some(session)) => {
+                About::session(session, format!("end: {}{mark}", event.reason), term::ENDED)
+            }
+            (hook::GATEWAY_START, _) => {
+                About::Gateway { did: "the gateway starts".to_owned(), why: String::new() }
+            }
+            (hook::GATEWAY_STOP, _) => {
+                About::Gateway { did: "the gateway stops".to_owned(), why: format!("{}{mark}", event.reason) }
+            }
             _ => return,
         };
-        let (label, incarnation) = match &event.session {
-            Some(session) => (name(session).to_owned(), session.incarnation),
-            None => (event.hook.clone(), 0),
-        };
-        let row = Row { at, label, incarnation, what, style, seen: Default::default() };
-        self.see(&event.event_id, plugin, Sight { at, is_live: event.kind == "live" }, row);
+        self.see(&event.event_id, plugin, Sight { at, is_live: event.kind == "live" }, about);
     }
 
     /// A plugin was told that a boot of the gateway is being drained.
     pub(super) fn drain(&mut self, plugin: usize, at: Duration, boot: &str, reason: &str) {
-        let label = DRAINS.to_owned();
-        let row = Row {
-            at,
-            label,
-            incarnation: 0,
-            what: reason.to_owned(),
-            style: term::NOTE,
-            seen: Default::default(),
-        };
-        self.see(boot, plugin, Sight { at, is_live: true }, row);
+        let about = About::Gateway { did: "the gateway drains".to_owned(), why: reason.to_owned() };
+        self.see(boot, plugin, Sight { at, is_live: true }, about);
     }
 
     /// Something happened outside of the plugins.
     pub(super) fn note(&mut self, at: Duration, text: impl Into<String>) {
-        self.rows.push(Row {
-            at,
-            label: text.into(),
-            incarnation: 0,
-            what: String::new(),
-            style: term::DIM,
-            seen: Default::default(),
-        });
+        self.rows.push(Row { at, about: About::Note(text.into()), seen: Default::default() });
     }
 
     /// What a plugin saw twice, it saw when it saw it first.
-    fn see(&mut self, id: &str, plugin: usize, sight: Sight, row: Row) {
+    fn see(&mut self, id: &str, plugin: usize, sight: Sight, about: About) {
         let index = *self.by_id.entry(id.to_owned()).or_insert_with(|| {
-            self.rows.push(row);
+            self.rows.push(Row { at: sight.at, about, seen: Default::default() });
             self.rows.len() - 1
         });
         self.rows[index].seen[plugin].get_or_insert(sight);
@@ -102,37 +97,58 @@ impl Timeline {
 
     /// The rows for a terminal, aligned; the caller takes the colours away elsewhere.
     pub(super) fn render(&self) -> String {
-        let is_session = |row: &&Row| row.incarnation > 0;
-        let width = self.rows.iter().filter(is_session).map(|row| row.label.chars().count()).max();
-        let width = width.unwrap_or(0).max(DRAINS.len());
+        let width = self.rows.iter().map(|row| row.about.width()).max().unwrap_or(0);
         let plugins: String = PLUGINS.iter().map(|plugin| format!("{:>COLUMN$}", plugin.name)).collect();
-        let header = format!("{:>6}  {:width$}  life  {:WHAT$}{plugins}", "ms", "session", "");
+        let header = format!("{:width$}  life  {:WHAT$}{plugins}", "session", "");
         let mut lines = vec![term::paint(term::DIM, header)];
-        lines.extend(self.rows.iter().map(|row| row.render(width)));
+        let mut rows: Vec<&Row> = self.rows.iter().collect();
+        rows.sort_by_key(|row| row.order());
+        lines.extend(rows.iter().map(|row| row.render(width)));
         lines.push(term::paint(term::DIM, LEGEND));
         lines.join("\n")
     }
 }
 
 impl Row {
-    fn render(&self, width: usize) -> String {
-        let at = term::paint(term::DIM, format_args!("{:>6}", self.at.as_millis()));
-        let label = term::clean(&self.label);
-        if self.is_note() {
-            return format!("{at}  {}", term::paint(self.style, label));
-        }
-        let what = format!("{:WHAT$}", term::clean(&self.what));
-        let seen: String = self.seen.iter().map(|sight| Sight::render(*sight)).collect();
-        let seen = seen.trim_end();
-        // Of a session's row only what happened is coloured.
-        match self.incarnation {
-            0 => format!("{at}  {}{seen}", term::paint(self.style, format_args!("{label:width$}        {what}"))),
-            life => format!("{at}  {label:width$}  {:>4}  {}{seen}", format!("#{life}"), term::paint(self.style, what)),
-        }
+    /// As the first plugin saw it: that one takes every hook, and what several processes print at the same time comes
+    /// in any order.
+    fn order(&self) -> Duration {
+        self.seen[0].map_or(self.at, |sight| sight.at)
     }
 
-    fn is_note(&self) -> bool {
-        self.seen.iter().all(Option::is_none)
+    fn render(&self, width: usize) -> String {
+        let seen: String = self.seen.iter().map(|sight| Sight::render(*sight)).collect();
+        let seen = seen.trim_end();
+        match &self.about {
+            About::Session { name, incarnation, what, style } => {
+                let (name, life) = (term::clean(name), format!("#{incarnation}"));
+                let what = term::paint(*style, format_args!("{what:WHAT$}"));
+                format!("{name:width$}  {life:>4}  {what}{seen}")
+            }
+            About::Gateway { did, why } => {
+                format!("{}{seen}", term::paint(term::NOTE, format_args!("{did:width$}        {why:WHAT$}")))
+            }
+            About::Note(text) => {
+                term::paint(term::NOTE, format_args!("── {} ms: {text}", self.at.as_millis()))
+            }
+        }
+    }
+}
+
+impl About {
+    /// A session goes by its key, where it has one.
+    fn session(Session { id, key, incarnation }: &Session, what: String, style: Style) -> Self {
+        let name = if key.is_empty() { id } else { key };
+        Self::Session { name: name.clone(), incarnation: *incarnation, what, style }
+    }
+
+    /// How much room it needs in the first column.
+    fn width(&self) -> usize {
+        match self {
+            Self::Session { name, .. } => term::clean(name).chars().count(),
+            Self::Gateway { did, .. } => did.len(),
+            Self::Note(_) => 0,
+        }
     }
 }
 
@@ -145,11 +161,6 @@ impl Sight {
         };
         format!("{text:>COLUMN$}")
     }
-}
-
-/// What a person calls the session.
-fn name(session: &Session) -> &str {
-    if session.key.is_empty() { &session.id } else { &session.key }
 }
 
 #[cfg(test)]
@@ -165,6 +176,11 @@ mod tests {
         Duration::from_millis(ms)
     }
 
+    fn plain(timeline: &Timeline) -> Vec<String> {
+        let text = anstream::adapter::strip_str(&timeline.render()).to_string();
+        text.trim_end_matches(LEGEND).lines().map(str::to_owned).collect()
+    }
+
     #[test]
     fn everybody_sees_one_event_in_one_row() {
         let mut timeline = Timeline::default();
@@ -178,21 +194,31 @@ mod tests {
         let end = Event { reason: "lost".into(), synthetic: true, ..event("b", "session_end", 7) };
         timeline.event(1, ms(1200), &end);
         timeline.drain(0, ms(1300), "boot id", "shutdown");
-        let text = anstream::adapter::strip_str(&timeline.render()).to_string();
         let expected = [
-            "    ms  session             life                     prompt     slow     late",
-            "     1  gateway_start                                     1",
-            "     2  chat                  #7  start                   2        3     (10)",
-            "     9  late joins",
-            "  1200  chat                  #7  end: lost *                   1200",
-            "  1300  the gateway drains        shutdown             1300",
-            LEGEND,
+            "session             life                     prompt     slow     late",
+            "the gateway starts                                1",
+            "chat                  #7  start                   2        3     (10)",
+            "── 9 ms: late joins",
+            "chat                  #7  end: lost *                   1200",
+            "the gateway drains        shutdown             1300",
         ];
-        assert_eq!(text, expected.join("\n"));
+        assert_eq!(plain(&timeline), expected);
+    }
+
+    #[test]
+    fn rows_are_in_the_order_of_the_first_plugin() {
+        let mut timeline = Timeline::default();
+        timeline.event(1, ms(1), &event("a", "session_start", 7));
+        timeline.event(0, ms(2), &event("boot", "gateway_start", 0));
+        timeline.event(0, ms(3), &event("a", "session_start", 7));
+        let rows = plain(&timeline);
+        assert!(rows[1].starts_with("the gateway starts") && rows[2].starts_with("chat"), "{rows:?}");
     }
 
     #[test]
     fn a_session_without_a_key_goes_by_its_id() {
-        assert_eq!(name(&Session { id: "s".into(), ..Session::default() }), "s");
+        let session = Session { id: "s".into(), ..Session::default() };
+        let about = About::session(&session, String::new(), term::GOOD);
+        assert!(matches!(about, About::Session { name, .. } if name == "s"));
     }
 }
