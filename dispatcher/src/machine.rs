@@ -78,6 +78,8 @@ pub(crate) enum Effect {
     Dismiss(StreamId, Frame),
     /// This gateway's stream is over.
     EndSource(SourceId, GoodbyeReason),
+    /// This gateway has been away for longer than its grace.
+    GatewayLost(String),
     /// This drain has ended.
     Drained(Ticket, v1::DrainReport),
 }
@@ -140,6 +142,8 @@ pub(crate) struct Machine {
     pub(crate) next_overdue_check: Option<Duration>,
     pub(crate) stopping: bool,
     pub(crate) step: Step,
+    /// How many boots there were.
+    pub(crate) boots: u32,
     incarnations: u64,
     positions: u64,
     stream_epochs: u32,
@@ -165,6 +169,7 @@ impl Machine {
             next_overdue_check: None,
             stopping: false,
             step: Step::default(),
+            boots: 0,
             incarnations: 0,
             positions: 0,
             stream_epochs: 0,

@@ -15,7 +15,11 @@ use super::{
 };
 use crate::{
     machine::{Effect, Machine, Now, Refused},
-    settle::{decide::Beginning, decide::Ending, journal::Record, lives::Slot},
+    settle::{
+        decide::{Beginning, Ending},
+        journal::Record,
+        lives::{LifeRef, Slot},
+    },
 };
 
 /// The longest gateway_id, boot_id or emitter_id, in bytes.
@@ -34,7 +38,8 @@ const MAX_HOOKS: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Item {
     pub(crate) position: u64,
-    pub(crate) gateway: GatewayIx,
+    /// The number of the boot it was published in.
+    pub(crate) boot: u32,
     /// The hook's index in the machine.
     pub(crate) hook: usize,
     pub(crate) slot: Slot,
@@ -49,8 +54,8 @@ pub(crate) struct Item {
 enum Belongs {
     /// To a live one.
     To(Slot),
-    /// To one that has ended, 0 where there was none.
-    Late(u64),
+    /// To one that has ended; incarnation 0 where there was none.
+    Late(LifeRef),
     /// To none.
     Nothing,
 }
@@ -146,6 +151,8 @@ impl Machine {
             let boot = &mut self.gateways.at_mut(gateway).boot;
             boot.lost_at = None;
             let reason = boot.reason_without_drain();
+            let id = self.gateways.at(gateway).id.to_string();
+            self.effect(Effect::GatewayLost(id));
             self.close_boot_quietly(gateway, reason);
         }
     }
@@ -158,7 +165,8 @@ impl Machine {
                     "{MAX_GATEWAYS} gateways are known: no room for another"
                 )));
             }
-            let gateway = Gateway::new(&hello.gateway_id, Boot::new(&hello.boot_id));
+            self.boots += 1;
+            let gateway = Gateway::new(&hello.gateway_id, Boot::new(&hello.boot_id, self.boots));
             self.record_boot(hello);
             return Ok(self.gateways.insert(gateway));
         };
@@ -169,7 +177,8 @@ impl Machine {
         }
         if *gateway.boot.id != *hello.boot_id {
             self.end_boot(ix);
-            self.gateways.at_mut(ix).boot = Boot::new(&hello.boot_id);
+            self.boots += 1;
+            self.gateways.at_mut(ix).boot = Boot::new(&hello.boot_id, self.boots);
             self.record_boot(hello);
         }
         Ok(ix)
@@ -357,13 +366,14 @@ impl Machine {
                 life.last_activity = event.time_unix_nano;
                 (slot, life.incarnation, life.seq)
             }
-            Belongs::Late(incarnation) => (0, incarnation, 0),
+            Belongs::Late(life) => (life.slot, life.incarnation, 0),
             Belongs::Nothing => (0, 0, 0),
         };
         let late = matches!(belongs, Belongs::Late(_));
         self.counters.events_late += u64::from(late);
         let start = self.chunk.len() as u32;
         let gateway = self.gateways.at(ix);
+        let boot = gateway.boot.number;
         let life = matches!(belongs, Belongs::To(_)).then(|| self.lives.at(slot));
         let session = event.session.as_ref().map(|said| SessionParts {
             id: said.id.as_deref().or(life.map(|life| &*life.id)).unwrap_or_default(),
@@ -399,7 +409,7 @@ impl Machine {
         });
         self.items.push(Item {
             position,
-            gateway: ix,
+            boot,
             hook,
             slot,
             incarnation,
@@ -421,10 +431,10 @@ impl Machine {
         }
         let boot = &self.gateways.at(ix).boot;
         if let Some(ended) = boot.ended.get(id) {
-            return Belongs::Late(ended.incarnation);
+            return Belongs::Late(self.lives.ended_ref(ix, id, Some(ended.incarnation)));
         }
         if boot.closed {
-            return Belongs::Late(self.lives.last_ended(ix, id).map_or(0, |life| life.incarnation));
+            return Belongs::Late(self.lives.ended_ref(ix, id, None));
         }
         Belongs::To(self.begin_life(ix, &Beginning { event, synthetic: true }, v1::SessionStart::default()))
     }

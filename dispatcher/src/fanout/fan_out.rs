@@ -60,7 +60,7 @@ impl Subscriber {
     fn take(&mut self, item: &Item, chunk: &Bytes) {
         let event = Queued {
             position: item.position,
-            gateway: item.gateway,
+            boot: item.boot,
             slot: item.slot,
             incarnation: item.incarnation,
             chunk: chunk.clone(),

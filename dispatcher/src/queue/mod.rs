@@ -12,8 +12,8 @@ use hookwire_protocol::v1::WhenFull;
 pub(crate) struct Queued {
     /// Its place in the order of all things.
     pub(crate) position: u64,
-    /// The gateway's index in the machine.
-    pub(crate) gateway: u32,
+    /// The number of the boot it was published in.
+    pub(crate) boot: u32,
     /// The slot of the life it belongs to; means nothing where `incarnation` is 0.
     pub(crate) slot: u32,
     /// The life it belongs to, 0 where there is none.
@@ -139,11 +139,11 @@ impl Queue {
         }
     }
 
-    /// Takes out what there is of one life, in order.
-    pub(crate) fn take_life(&mut self, incarnation: u64) -> Vec<Queued> {
-        let mut taken: Vec<_> = self.held.remove(&incarnation).into_iter().flatten().collect();
+    /// Takes out what there is of one life up to its end, in order.
+    pub(crate) fn take_life(&mut self, incarnation: u64, decided: u64) -> Vec<Queued> {
+        let mut taken = Vec::new();
         self.ready.retain(|event| {
-            let other = event.incarnation != incarnation;
+            let other = event.incarnation != incarnation || event.position > decided;
             if !other {
                 taken.push(event.clone());
             }
@@ -153,9 +153,9 @@ impl Queue {
         taken
     }
 
-    /// Loses all of one gateway's.
-    pub(crate) fn shed_gateway(&mut self, gateway: u32) -> Lost {
-        self.shed(|event| event.gateway == gateway)
+    /// Loses all of one boot's.
+    pub(crate) fn shed_boot(&mut self, boot: u32) -> Lost {
+        self.shed(|event| event.boot == boot)
     }
 
     /// Loses everything.
@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     fn event(position: u64, incarnation: u64, size: u32) -> Queued {
-        Queued { position, gateway: 0, slot: 0, incarnation, chunk: Bytes::new(), start: 0, end: size }
+        Queued { position, boot: 0, slot: 0, incarnation, chunk: Bytes::new(), start: 0, end: size }
     }
 
     fn positions(queue: &mut Queue) -> Vec<u64> {
@@ -276,13 +276,12 @@ mod tests {
     #[test]
     fn a_life_is_taken_whole_and_in_order() {
         let mut queue = Queue::new(9, 100, WhenFull::DropOldest);
-        for (position, incarnation) in [(1, 7), (2, 8), (3, 7)] {
+        for (position, incarnation) in [(1, 7), (2, 8), (3, 7), (5, 7)] {
             queue.push(event(position, incarnation, 1));
         }
-        queue.hold_front();
-        let taken: Vec<_> = queue.take_life(7).iter().map(|event| event.position).collect();
-        assert_eq!(taken, [1, 3]);
-        assert_eq!((queue.len(), queue.bytes()), (1, 1));
+        let taken: Vec<_> = queue.take_life(7, 4).iter().map(|event| event.position).collect();
+        assert_eq!(taken, [1, 3], "what came after the end at 4 is late, and stays");
+        assert_eq!((queue.len(), queue.bytes()), (2, 2));
     }
 
     #[test]
@@ -292,8 +291,8 @@ mod tests {
             queue.push(event(position, position, 5));
         }
         queue.hold_front();
-        assert_eq!(queue.shed_gateway(1), Lost::default());
-        assert_eq!(queue.shed_gateway(0), Lost { events: 3, bytes: 15 });
+        assert_eq!(queue.shed_boot(1), Lost::default());
+        assert_eq!(queue.shed_boot(0), Lost { events: 3, bytes: 15 });
         assert_eq!((queue.len(), queue.bytes()), (0, 0));
     }
 }

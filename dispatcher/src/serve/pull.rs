@@ -85,18 +85,15 @@ impl Machine {
     /// A message that has its place among the turns, or the last one of all.
     fn pull_message(&mut self, ix: SubscriberIx) -> Option<Frame> {
         let stream = self.registry.at(ix).stream.as_mut()?;
-        for lane in [&mut stream.first, &mut stream.live] {
-            if let Some(turn) = lane.pop_front_if(|turn| matches!(turn.due, Due::Control(_)))
-                && let Due::Control(message) = turn.due
-            {
-                return Some(Frame::control(message));
+        let control = |turn: &mut Turn| matches!(turn.due, Due::Control(_));
+        let turn = stream.first.pop_front_if(control).or_else(|| stream.live.pop_front_if(control));
+        match (turn.map(|turn| turn.due), &stream.goodbye) {
+            (Some(Due::Control(message)), _) => Some(Frame::control(message)),
+            (None, Some(goodbye)) if stream.first.is_empty() => {
+                Some(Frame::control(subscribe_response::Message::Goodbye(goodbye.clone())))
             }
-            if !lane.is_empty() {
-                return None;
-            }
+            _ => None,
         }
-        let goodbye = stream.goodbye.clone()?;
-        Some(Frame::control(subscribe_response::Message::Goodbye(goodbye)))
     }
 
     /// Where the next write stands, its kind (`None` for a message of its own), and its size in bytes.
@@ -213,12 +210,13 @@ impl Machine {
 
     /// An end takes along what the queue still holds of its own session; a drain leaves no time for that.
     fn take_along(&mut self, ix: SubscriberIx, lane: Lane, life: LifeRef) {
-        let drains = self.closings.drains(self.lives.at(life.slot).gateway);
+        let held = self.lives.at(life.slot);
+        let (drains, decided) = (self.closings.drain(held), held.decided().unwrap_or(u64::MAX));
         let subscriber = self.registry.at(ix);
         if drains {
-            subscriber.shed_life(life.incarnation);
+            subscriber.shed_life(life.incarnation, decided);
         }
-        let events = subscriber.queue.take_life(life.incarnation);
+        let events = subscriber.queue.take_life(life.incarnation, decided);
         let Some(stream) = &mut subscriber.stream else { return };
         let lane = if lane == Lane::First { &mut stream.first } else { &mut stream.live };
         if let Some(Turn { due: Due::End { swept, .. }, .. }) = lane.front_mut() {
@@ -297,7 +295,14 @@ impl Machine {
         self.counters.deliveries += 1;
         self.counters.redeliveries += u64::from(batch.kind == BatchKind::Redelivered);
         let turn = match lane {
-            Lane::First | Lane::Live => self.pop(ix, lane).map(|turn| turn.due),
+            Lane::First | Lane::Live => {
+                let subscriber = self.registry.at(ix);
+                if let Some(stream) = subscriber.stream.as_mut().filter(|stream| stream.phase != Phase::Live)
+                {
+                    stream.replayed += u64::from(batch.kind == BatchKind::Redelivered);
+                }
+                self.pop(ix, lane).map(|turn| turn.due)
+            }
             Lane::Queue => {
                 let Subscriber { queue, stream: Some(stream), .. } = self.registry.at(ix) else { return };
                 let Some(event) = queue.pop() else { return };
@@ -368,9 +373,6 @@ impl Machine {
         let budget = self.closings.left(ix, now).unwrap_or(self.settings.ack_timeout);
         batch.set_budget_ms(budget.as_millis() as u32);
         if let Some(stream) = &mut self.registry.at(ix).stream {
-            if batch.kind == BatchKind::Redelivered && stream.phase != Phase::Live {
-                stream.replayed += batch.events() as u64;
-            }
             stream.wrote_batch(batch.first_seq(), now);
         }
         self.next_overdue_check.get_or_insert(now + OVERDUE_CHECK);

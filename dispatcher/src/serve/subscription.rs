@@ -281,9 +281,9 @@ impl Machine {
 
 impl Subscriber {
     /// Loses what the queue still holds of one life, because a drain leaves no time for it.
-    pub(crate) fn shed_life(&mut self, incarnation: u64) {
+    pub(crate) fn shed_life(&mut self, incarnation: u64, decided: u64) {
         let mut lost = Lost::default();
-        self.queue.take_life(incarnation).iter().for_each(|event| lost.add(event.bytes()));
+        self.queue.take_life(incarnation, decided).iter().for_each(|event| lost.add(event.bytes()));
         self.lose(GapCause::Drain, lost);
     }
 }

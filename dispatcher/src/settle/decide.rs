@@ -164,7 +164,7 @@ impl Machine {
         let kind = if earlier { BatchKind::Redelivered } else { BatchKind::Live };
         let turn = Turn { position, kind, due: Due::End { life, swept: false } };
         // A drain waits for it, or CaughtUp does: behind announcements it would come too late.
-        if stream.phase != Phase::Live && (earlier || closings.drains(held.gateway)) {
+        if stream.phase != Phase::Live && (earlier || closings.drain(held)) {
             stream.first.push_back(turn);
         } else {
             stream.live.push_back(turn);
