@@ -33,6 +33,7 @@ use self::{
     plugin::{PLUGINS, Plugin},
     recording::{RECORDINGS, Recording},
     scene::{Account, Report},
+    timeline::LEGEND,
     trace::Trace,
 };
 use super::{Exit, Failure, client, term};
@@ -95,21 +96,22 @@ fn opening() -> String {
     };
     let plugins: Vec<_> = PLUGINS.iter().map(who).collect();
     format!(
-        "A real gateway's hooks (recorded from OpenClaw 2026.9.6), over gRPC to three plugin processes:\n\n{}",
-        plugins.join("\n")
+        "A real gateway's hooks, recorded from OpenClaw 2026.9.6, over gRPC to three plugins:\n\n{}\n\n  {}",
+        plugins.join("\n"),
+        term::paint(term::DIM, LEGEND.replace("\n", "\n  ")),
     )
 }
 
 /// Plays one recording, shows its timeline, and adds to what is found.
 async fn act(recording: &Recording, trace: &mut Trace, findings: &mut Findings) -> Result<(), Failure> {
     let title = term::paint(term::NOTE, recording.name);
-    term::print(&format!("\n{title}: {} ({} hooks)\n", recording.about, recording.hooks()))?;
+    term::print(&format!("\n{title} ({} hooks): {}\n", recording.hooks(), recording.about))?;
     let progress = spinner();
     let mut play = Play::new(recording, trace, &progress)?;
     let outcome = play.run().await;
     progress.finish_and_clear();
     term::print(&play.scene().timeline.render())?;
-    findings.add(recording, play.scene())?;
+    findings.add(recording, &play.scene().seen)?;
     term::print(&account(&outcome?))
 }
 
@@ -125,7 +127,7 @@ fn spinner() -> ProgressBar {
 fn account(report: &Report) -> String {
     let sum = |count: fn(&Account) -> u64| report.subscribers.iter().map(count).sum::<u64>();
     let text = format!(
-        "The dispatcher's report: stopped in {}, {} ends were still owed, {} carried over.",
+        "The dispatcher's report: stopped in {}; {} ends were owed then, and {} are carried over.",
         term::span(report.elapsed_ms),
         sum(|account| account.owed),
         sum(|account| account.carried_over),

@@ -132,29 +132,35 @@ impl<'a> Play<'a> {
         self.leaving.insert(Role::Gateway);
         self.gateway().feed_no_more();
         self.until("the gateway has drained", |scene| scene.gone.contains(&Role::Gateway)).await?;
-        self.check_tally()?;
-        self.check_status(Role::Gateway, ExitStatus::success).await
+        self.check_status(Role::Gateway, ExitStatus::success).await?;
+        self.check_tally()
     }
 
     /// The gateway is killed when all its hooks are taken in: as far as it knows, it runs for years.
     async fn kill_gateway(&mut self) -> Result<(), Failure> {
         self.gateway().feed_no_more();
-        self.until("the gateway has fired its hooks", |scene| scene.has_printed(Role::Gateway)).await?;
+        let lives = self.counted(self.recording.lines)?.started;
+        self.until("the gateway has fired its hooks", |scene| {
+            scene.has_printed(Role::Gateway) && scene.seen[PROMPT].started() == lives
+        })
+        .await?;
         self.check_tally()?;
         self.leaving.insert(Role::Gateway);
-        self.scene.note("the gateway is killed with SIGKILL; it may be away for 1 s");
+        self.scene.note("the gateway is killed with SIGKILL (it may be away for 1 s)");
         let killed = self.gateway().kill();
         self.checked(Role::Gateway, killed)?;
         let was_killed = |status: &ExitStatus| status.signal() == Some(Signal::SIGKILL as i32);
         self.check_status(Role::Gateway, was_killed).await
     }
 
-    /// Prompt has seen each life that the gateway showed, and whatever any plugin saw start is over. Slow may have been
-    /// handed less: a life that is over before its start could be written cancels out at a drain.
+    /// Prompt has seen each life that the gateway showed, and whatever any plugin saw start is over; the gateway's
+    /// stop comes last. Slow may have been handed less: a life that is over before its start could be written cancels
+    /// out at a drain.
     async fn all_sessions_end(&mut self) -> Result<(), Failure> {
         let lives = self.counted(self.recording.lines)?.started;
         self.until("every plugin has seen every session end", |scene| {
-            scene.seen[PROMPT].started() == lives && scene.seen.iter().all(|seen| seen.open() == 0)
+            scene.seen[PROMPT].started() == lives
+                && scene.seen.iter().all(|seen| seen.open() == 0 && !seen.gateway_is_up)
         })
         .await
     }
@@ -231,7 +237,7 @@ impl Play<'_> {
     /// # Errors
     /// When it takes too long, or a process ends that should not.
     async fn until(&mut self, what: &str, is_so: impl Fn(&Scene) -> bool) -> Result<(), Failure> {
-        self.progress.set_message(format!("{}: until {what}", self.recording.name));
+        self.progress.set_message(format!("{}: waiting until {what}", self.recording.name));
         let deadline = Instant::now() + PATIENCE;
         while !is_so(&self.scene) {
             match timeout_at(deadline, self.stage.next()).await {

@@ -88,6 +88,8 @@ pub(super) struct Seen {
     pub(super) lost: u64,
     /// What breaks the promise beside a ghost: an end without its start, a second start or end.
     pub(super) faults: Vec<String>,
+    /// A boot of the gateway has started, and has not stopped.
+    pub(super) gateway_is_up: bool,
     events: HashSet<String>,
     /// The reason of its end, for each life that is over.
     lives: BTreeMap<(String, u64), Option<String>>,
@@ -105,6 +107,14 @@ impl Seen {
     }
 
     fn hook(&mut self, event: &Event) {
+        match event.hook.as_str() {
+            hook::GATEWAY_START => self.gateway_is_up = true,
+            hook::GATEWAY_STOP => self.gateway_is_up = false,
+            _ => self.session_hook(event),
+        }
+    }
+
+    fn session_hook(&mut self, event: &Event) {
         let Some(session) = &event.session else { return };
         let life = (session.id.clone(), session.incarnation);
         let is_known = self.lives.contains_key(&life);
@@ -138,12 +148,7 @@ impl Seen {
 
     /// The count, if nothing more comes.
     pub(super) fn score(&self) -> Score {
-        let mut score = Score {
-            hooks: self.events.len() as u64,
-            started: self.started(),
-            ghosts: self.open(),
-            ..Score::default()
-        };
+        let mut score = Score { started: self.started(), ghosts: self.open(), ..Score::default() };
         self.lives.values().flatten().for_each(|reason| score.end(reason.clone()));
         score
     }
@@ -179,7 +184,7 @@ mod tests {
             event("d", "session_start", 2),
         ]);
         let score = seen.score();
-        assert_eq!((score.hooks, score.started, score.ended["reset"], score.ghosts), (4, 2, 1, 1));
+        assert_eq!((score.started, score.ended["reset"], score.ghosts), (2, 1, 1));
         assert!(seen.faults.is_empty());
     }
 
@@ -188,7 +193,7 @@ mod tests {
         let start = || event("a", "session_start", 1);
         let end = || event("b", "session_end", 1);
         let seen = seen(&[start(), start(), end(), end()]);
-        assert_eq!((seen.score().hooks, seen.score().ghosts), (2, 0));
+        assert_eq!((seen.started(), seen.open()), (1, 0));
         assert!(seen.faults.is_empty());
     }
 
@@ -204,6 +209,14 @@ mod tests {
         assert_eq!(faults(&twice), ["another end: session s, incarnation 1"]);
         let again = [event("a", "session_start", 1), event("b", "session_start", 1)];
         assert_eq!(faults(&again), ["another start: session s, incarnation 1"]);
+    }
+
+    #[test]
+    fn the_gateway_is_up_from_its_start_to_its_stop() {
+        let boot =
+            |hook: &str| Line::Event(Event { hook: hook.into(), event_id: hook.into(), ..Event::default() });
+        assert!(seen(&[boot("gateway_start")]).gateway_is_up);
+        assert!(!seen(&[boot("gateway_start"), boot("gateway_stop")]).gateway_is_up);
     }
 
     #[test]

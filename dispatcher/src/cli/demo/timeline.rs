@@ -14,13 +14,12 @@ const COLUMN: usize = 9;
 /// How wide the column of what happened is.
 const WHAT: usize = 16;
 
-/// The label of a drain's row.
-const DRAINS: &str = "the gateway drains";
-
-/// What is said below the rows.
-const LEGEND: &str = "\
-    Times in ms. (n): announced, or delivered again. Blank: not handed out, and so no end is owed.\n\
-    *: made by Hookwire, where the gateway said nothing.";
+/// How the rows are read.
+pub(super) const LEGEND: &str = "\
+    life   the session's incarnation: a reset keeps its id, and begins another life\n\
+    *      made by Hookwire, where the gateway said nothing\n\
+    12     when a plugin saw it, in ms; (12): announced, or delivered again\n\
+    blank  it was not handed out, and so no end is owed";
 
 /// The rows, and who saw them.
 #[derive(Debug, Default)]
@@ -77,7 +76,7 @@ impl Timeline {
 
     /// A plugin was told that a boot of the gateway is being drained.
     pub(super) fn drain(&mut self, plugin: usize, at: Duration, boot: &str, reason: &str) {
-        let about = About::Gateway { did: "the gateway drains".to_owned(), why: reason.to_owned() };
+        let about = About::Gateway { did: "a drain begins".to_owned(), why: reason.to_owned() };
         self.see(boot, plugin, Sight { at, is_live: true }, about);
     }
 
@@ -104,7 +103,6 @@ impl Timeline {
         let mut rows: Vec<&Row> = self.rows.iter().collect();
         rows.sort_by_key(|row| row.order());
         lines.extend(rows.iter().map(|row| row.render(width)));
-        lines.push(term::paint(term::DIM, LEGEND));
         lines.join("\n")
     }
 }
@@ -178,7 +176,7 @@ mod tests {
 
     fn plain(timeline: &Timeline) -> Vec<String> {
         let text = anstream::adapter::strip_str(&timeline.render()).to_string();
-        text.trim_end_matches(LEGEND).lines().map(str::to_owned).collect()
+        text.lines().map(str::to_owned).collect()
     }
 
     #[test]
@@ -200,7 +198,7 @@ mod tests {
             "chat                  #7  start                   2        3     (10)",
             "── 9 ms: late joins",
             "chat                  #7  end: lost *                   1200",
-            "the gateway drains        shutdown             1300",
+            "a drain begins            shutdown             1300",
         ];
         assert_eq!(plain(&timeline), expected);
     }
