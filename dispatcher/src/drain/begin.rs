@@ -49,6 +49,7 @@ impl Machine {
             deadline: self.now.mono + order.budget,
             sessions_ended: 0,
             last_answer: None,
+            said: boot.stop.clone(),
             stop: None,
             tells_stop,
             shares: BTreeMap::new(),

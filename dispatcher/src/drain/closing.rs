@@ -10,7 +10,7 @@ use hookwire_protocol::v1::{self, StopReason};
 
 use super::Ticket;
 use crate::{
-    emit::boots::GatewayIx,
+    emit::boots::{GatewayIx, HeldStop},
     fanout::registry::SubscriberIx,
     settle::lives::{Life, LifeRef},
 };
@@ -56,6 +56,8 @@ pub(super) struct Closing {
     pub(super) deadline: Duration,
     pub(super) sessions_ended: u64,
     pub(super) last_answer: Option<Duration>,
+    /// The gateway's own gateway_stop, where it had said one: a newer boot may be here before it is told.
+    pub(super) said: Option<HeldStop>,
     /// The gateway_stop's bytes, once somebody gets it; `None` as well where it was told before.
     pub(super) stop: Option<Bytes>,
     pub(super) tells_stop: bool,

@@ -58,13 +58,12 @@ impl Machine {
         }
         let closing = &self.closings.closings[at];
         let gateway = self.gateways.at(closing.gateway);
-        let held = gateway.boot.stop.as_ref().filter(|_| gateway.boot.id == closing.boot);
         let synthetic = v1::GatewayStop { reason: closing.reason.into(), text: String::new() };
         let boot_digest = digest(&[&gateway.id, &closing.boot]);
-        let (id, payload, time_unix_nano) = match held {
-            Some(held) => {
-                let id = EventId::Published { emitter: &held.emitter, publish_seq: held.publish_seq };
-                (id, &held.payload, held.time_unix_nano)
+        let (id, payload, time_unix_nano) = match &closing.said {
+            Some(said) => {
+                let id = EventId::Published { emitter: &said.emitter, publish_seq: said.publish_seq };
+                (id, &said.payload, said.time_unix_nano)
             }
             None => (EventId::Stop { boot: &boot_digest }, &synthetic, self.now.unix_nano),
         };
@@ -77,7 +76,7 @@ impl Machine {
             session_seq: 0,
             time_unix_nano,
             traceparent: "",
-            synthetic: held.is_none(),
+            synthetic: closing.said.is_none(),
             late: false,
             payload: Payload::GatewayStop(payload),
         });
