@@ -1,7 +1,7 @@
 # What one does here, by name. `just` alone lists it.
 
 _list:
-    @just --list --unsorted
+    @{{just_executable()}} --list --unsorted
 
 # A real gateway's recorded hooks, three plugins, and no session that never ends
 demo:
