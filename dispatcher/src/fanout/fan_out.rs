@@ -49,20 +49,15 @@ impl Machine {
 
 impl Subscriber {
     fn wants(&self, item: &Item) -> bool {
-        self.wanted_hooks[item.hook]
-            && (self.filter.wants_every_session()
-                || item
-                    .session
-                    .as_ref()
-                    .is_none_or(|session| self.filter.wants_session(&session.agent_id, &session.key)))
+        let wants = |(agent, key): &(Box<str>, Box<str>)| self.filter.wants_session(agent, key);
+        self.wanted_hooks[item.hook] && item.session.as_ref().is_none_or(wants)
     }
 
     fn take(&mut self, item: &Item, chunk: &Bytes) {
         let event = Queued {
             position: item.position,
             boot: item.boot,
-            slot: item.slot,
-            incarnation: item.incarnation,
+            life: item.life,
             chunk: chunk.clone(),
             start: item.start,
             end: item.end,

@@ -7,6 +7,8 @@ use std::collections::{HashMap, VecDeque};
 use bytes::Bytes;
 use hookwire_protocol::v1::WhenFull;
 
+use crate::settle::lives::LifeRef;
+
 /// One event that waits for one subscriber. The bytes are a range of a chunk that all subscribers share.
 #[derive(Clone, Debug)]
 pub(crate) struct Queued {
@@ -14,10 +16,8 @@ pub(crate) struct Queued {
     pub(crate) position: u64,
     /// The number of the boot it was published in.
     pub(crate) boot: u32,
-    /// The slot of the life it belongs to; means nothing where `incarnation` is 0.
-    pub(crate) slot: u32,
-    /// The life it belongs to, 0 where there is none.
-    pub(crate) incarnation: u64,
+    /// The life it belongs to, incarnation 0 where there is none.
+    pub(crate) life: LifeRef,
     pub(crate) chunk: Bytes,
     pub(crate) start: u32,
     pub(crate) end: u32,
@@ -128,7 +128,7 @@ impl Queue {
     /// Sets the front event aside until its session's start is written.
     pub(crate) fn hold_front(&mut self) {
         if let Some(event) = self.ready.pop_front() {
-            self.held.entry(event.incarnation).or_default().push_back(event);
+            self.held.entry(event.life.incarnation).or_default().push_back(event);
         }
     }
 
@@ -143,7 +143,7 @@ impl Queue {
     pub(crate) fn take_life(&mut self, incarnation: u64, decided: u64) -> Vec<Queued> {
         let mut taken = Vec::new();
         self.ready.retain(|event| {
-            let other = event.incarnation != incarnation || event.position > decided;
+            let other = event.life.incarnation != incarnation || event.position > decided;
             if !other {
                 taken.push(event.clone());
             }
@@ -221,7 +221,14 @@ mod tests {
     use super::*;
 
     fn event(position: u64, incarnation: u64, size: u32) -> Queued {
-        Queued { position, boot: 0, slot: 0, incarnation, chunk: Bytes::new(), start: 0, end: size }
+        Queued {
+            position,
+            boot: 0,
+            life: LifeRef { incarnation, slot: 0 },
+            chunk: Bytes::new(),
+            start: 0,
+            end: size,
+        }
     }
 
     fn positions(queue: &mut Queue) -> Vec<u64> {

@@ -233,7 +233,7 @@ impl Machine {
         let Self { registry, lives, .. } = self;
         let subscriber = registry.at(ix);
         while let Some(event) = subscriber.queue.front() {
-            let life = LifeRef { incarnation: event.incarnation, slot: event.slot };
+            let life = event.life;
             if life.incarnation == 0 || !subscriber.marks.wants(life.slot) || lives.get(life).is_none() {
                 return;
             }

@@ -90,7 +90,7 @@ impl Machine {
     }
 
     /// Where this id lived before, and how that ended.
-    fn previous_life(&self, ix: GatewayIx, id: &str) -> (u64, SessionEndReason) {
+    pub(crate) fn previous_life(&self, ix: GatewayIx, id: &str) -> (u64, SessionEndReason) {
         let held = self
             .lives
             .last_ended(ix, id)
