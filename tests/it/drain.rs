@@ -205,37 +205,6 @@ async fn a_plugin_that_comes_back_in_time_is_told_and_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_drain_joins_the_first_and_the_earlier_deadline_wins() {
-    let world = World::new();
-    let mut gateway = world.gateway("gw").await;
-    let mut mute = world.plugin("mute").hooks(&["session_*"]).caught_up().await;
-    gateway.start("s1").await;
-    mute.expect_start("s1").await;
-    let first = world.drain("gw", StopReason::Shutdown, ms(5000)).await;
-    mute.expect_notice().await;
-    tokio::time::sleep(ms(1000)).await;
-    let second = world.drain("gw", StopReason::Shutdown, ms(500)).await;
-    mute.expect_nothing_for(ms(499)).await; // told once
-    assert_eq!(mute.expect_summary().await.timed_out, 1);
-    let ((first, one), (second, two)) = (first.timed().await, second.timed().await);
-    assert_eq!((one, two), (ms(1500), ms(500)));
-    assert_eq!((first.elapsed_ms, second.elapsed_ms), (1500, 1500), "the same report");
-    assert_eq!(first.subscribers, second.subscribers);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_later_deadline_changes_nothing() {
-    let world = World::new();
-    let mut gateway = world.gateway("gw").await;
-    let mut mute = world.plugin("mute").hooks(&["session_*"]).caught_up().await;
-    gateway.start("s1").await;
-    mute.expect_start("s1").await;
-    let first = world.drain("gw", StopReason::Shutdown, ms(1000)).await;
-    let second = world.drain("gw", StopReason::Shutdown, ms(9000)).await;
-    assert_eq!((first.timed().await.1, second.timed().await.1), (ms(1000), ms(1000)));
-}
-
-#[tokio::test(start_paused = true)]
 async fn what_cannot_be_drained_is_refused() {
     let world = World::new();
     let _gateway = world.gateway("gw").await;

@@ -36,13 +36,13 @@ async fn a_resend_after_a_lost_receipt_changes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn of_a_resend_only_what_is_new_is_taken_in() {
     let world = World::new();
-    let mut plugin = world.plugin("audit").caught_up().await;
+    let mut plugin = world.plugin("audit").hooks(&["message_*"]).caught_up().await;
     let mut gateway = world.gateway("gw").await;
-    gateway.start("s1").await;
-    plugin.expect_start("s1").await;
-    let again = vec![events::start(events::session("s1")), events::message(events::session("s1"), "new")];
-    assert_eq!(gateway.send_again(1, again).await.through_publish_seq, 2);
-    plugin.expect_event("message_received").await;
+    gateway.message("s1", "old").await;
+    let old = plugin.expect_event("message_received").await;
+    let again = ["old", "new"].map(|text| events::message(events::session("s1"), text));
+    assert_eq!(gateway.send_again(1, again.to_vec()).await.through_publish_seq, 2);
+    assert_ne!(plugin.expect_event("message_received").await.event.id, old.event.id);
     plugin.expect_nothing_for(A_WHILE).await;
 }
 

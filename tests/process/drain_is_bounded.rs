@@ -71,7 +71,9 @@ enum Held {
 
 /// Stops a dispatcher that has this peer, a prompt plugin, and open sessions.
 pub(crate) async fn stop_with(peer: Peer) -> Stopped {
-    let daemon = Daemon::start(&["--drain-budget", "1s", "--gateway-grace", "1h"]).await;
+    // Nobody is given up before the drain, however slow the machine is.
+    let flags = ["--drain-budget", "1s", "--gateway-grace", "1h", "--keepalive", "10m"];
+    let daemon = Daemon::start_with(&[("HOOKWIRE_FIRST_BYTE_TIMEOUT", "10m")], &flags).await;
     let prompt = Tail::start(&daemon, "prompt", &[]).await;
     let mut held = before_the_events(&daemon, peer).await;
     let mut gateway = Gateway::start(&daemon, "gw", &["--drain", "never"]);
@@ -118,7 +120,7 @@ async fn before_the_events(daemon: &Daemon, peer: Peer) -> Held {
     }
 }
 
-/// Sockets that come last: they would be closed for their silence.
+/// Those who have no part in the events.
 async fn strangers(daemon: &Daemon, peer: Peer) -> Vec<TcpStream> {
     match peer {
         Peer::SilentSockets => stranger::crowd(daemon, 50, b"").await,
@@ -185,7 +187,6 @@ async fn with_a_plugin_that_says_hello_and_nothing_else() {
     is_bounded(Peer::HelloOnly).await;
 }
 
-/// A plugin that does not answer costs nobody else anything.
 #[tokio::test]
 async fn a_second_signal_cuts_the_budget() {
     let daemon = Daemon::start(&["--drain-budget", "10m"]).await;

@@ -65,8 +65,9 @@ async fn stop_amid(mut schedule: Schedule) {
     let victim = Tail::start(&daemon, "killed", &[]).await;
     let mut gateway = Gateway::start(&daemon, "gw", &["--drain", "never"]);
 
-    gateway.fire(&schedule.fire(FIRINGS)).await;
-    victim.until_lines(FIRINGS / 2).await;
+    let (before, after) = (schedule.fire(FIRINGS / 2), schedule.fire(FIRINGS / 2));
+    gateway.fire(&[before, vec![gateway::mark("kill")], after].concat()).await;
+    victim.until_named("kill").await;
     victim.signal(Signal::SIGKILL);
     let killed = victim.end().await.stdout;
     gateway.fire(&schedule.fire(FIRINGS)).await;

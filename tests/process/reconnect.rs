@@ -47,11 +47,12 @@ async fn a_lost_transport_is_always_reconnected() {
     tail.until_message("caught_up", 2).await;
     gateway.fire(&[gateway::message("s", "after"), gateway::end("s", "new")]).await;
     tail.until_hook("session_end", 1).await;
-    // The new ledger has never heard of it: the event starts it.
+    // To the new ledger it is a life of its own; what had no receipt yet was sent again, and is in it, too.
     let events: Vec<_> = tail.deliveries().into_iter().skip(2).collect();
-    let told: Vec<_> = events.iter().map(|it| (it.seq, it.hook.as_str(), it.synthetic)).collect();
-    let expected = [(1, "session_start", true), (2, "message_received", false), (3, "session_end", false)];
-    assert_eq!(told, expected);
+    let hooks: Vec<_> = events.iter().map(|it| it.hook.as_str()).collect();
+    assert_eq!((hooks[0], events[0].seq, events[0].kind.as_str()), ("session_start", 1, "live"));
+    assert_eq!(hooks[hooks.len() - 2..], ["message_received", "session_end"]);
+    assert_eq!(hooks.iter().filter(|hook| **hook == "session_start").count(), 1, "{events:#?}");
     assert_eq!(gateway.receipts().await, (4, 0));
     drop(daemon);
 }

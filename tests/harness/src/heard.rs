@@ -75,7 +75,7 @@ impl fmt::Display for Delivery {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Heard {
     /// An event.
-    Delivery(Delivery),
+    Delivery(Box<Delivery>),
     /// Replay and announcements are done.
     CaughtUp(CaughtUp),
     /// Something was lost.

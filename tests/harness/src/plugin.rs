@@ -75,7 +75,7 @@ impl Plugin {
     /// An event, whichever.
     pub async fn expect_delivery(&mut self) -> Delivery {
         match self.next().await {
-            Heard::Delivery(delivery) => delivery,
+            Heard::Delivery(delivery) => *delivery,
             other => self.unexpected("an event", &other),
         }
     }
@@ -83,7 +83,7 @@ impl Plugin {
     /// An event of this hook.
     pub async fn expect_event(&mut self, hook: &str) -> Delivery {
         match self.next().await {
-            Heard::Delivery(delivery) if delivery.event.hook == hook => delivery,
+            Heard::Delivery(delivery) if delivery.event.hook == hook => *delivery,
             other => self.unexpected(hook, &other),
         }
     }
@@ -208,7 +208,7 @@ impl Plugin {
     async fn expect_lifecycle(&mut self, hook: &str, session: &str) -> Delivery {
         match self.next().await {
             Heard::Delivery(delivery) if delivery.event.hook == hook && delivery.session_id() == session => {
-                delivery
+                *delivery
             }
             other => self.unexpected(&format!("{hook} of {session}"), &other),
         }
@@ -253,7 +253,8 @@ impl Plugin {
         let (kind, budget_ms) = (batch.kind(), batch.budget_ms);
         for (seq, event) in (batch.first_seq..).zip(batch.events) {
             self.came = seq;
-            self.waiting.push_back(Heard::Delivery(Delivery { seq, kind, budget_ms, event }));
+            let delivery = Box::new(Delivery { seq, kind, budget_ms, event });
+            self.waiting.push_back(Heard::Delivery(delivery));
         }
     }
 

@@ -46,11 +46,6 @@ impl Tail {
         self.until_containing(name, &format!("\"name\":\"{name}\""), 1).await;
     }
 
-    /// Waits until it has printed so many lines.
-    pub(crate) async fn until_lines(&self, count: usize) {
-        self.process.until(&format!("{count} lines"), |lines| lines.len() >= count).await;
-    }
-
     async fn until_containing(&self, what: &str, text: &str, count: usize) {
         let seen = |lines: &[String]| lines.iter().filter(|line| line.contains(text)).count() >= count;
         self.process.until(what, seen).await;
