@@ -70,6 +70,25 @@ async fn notice_then_ends_then_gateway_stop_then_summary() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_gateway_stop_that_comes_during_the_drain_is_the_one_that_is_told() {
+    let world = World::new();
+    let mut gateway = world.gateway("gw").await;
+    let mut plugin = world.plugin("audit").caught_up().await;
+    gateway.start("s1").await;
+    plugin.expect_start("s1").await;
+    plugin.ack_all().await;
+    let drain = world.drain("gw", StopReason::Shutdown, BUDGET).await;
+    plugin.expect_notice().await;
+    plugin.expect_end("s1").await;
+    gateway.says_stop(StopReason::Restart).await;
+    plugin.ack_all().await;
+    let stop = plugin.expect_event("gateway_stop").await;
+    assert!(!stop.event.synthetic, "the gateway said it in time: nobody was told another");
+    plugin.ack_all().await;
+    drain.report().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_the_boot_that_is_meant_ends() {
     let world = World::new();
     let (mut one, mut two) = (world.gateway("one").await, world.gateway("two").await);

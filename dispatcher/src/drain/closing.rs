@@ -111,6 +111,14 @@ impl Closings {
         self.closings.iter().filter(waits).map(|it| it.deadline.saturating_sub(now)).min()
     }
 
+    /// A gateway_stop that came after its boot's drain began takes the synthetic one's place, unless that is told.
+    pub(crate) fn said_late(&mut self, boot_number: u32, said: HeldStop) {
+        let untold = |it: &&mut Closing| it.boot_number == boot_number && it.tells_stop && it.stop.is_none();
+        if let Some(closing) = self.closings.iter_mut().find(untold) {
+            closing.said.get_or_insert(said);
+        }
+    }
+
     pub(super) fn number(&mut self) -> u64 {
         self.count += 1;
         self.count

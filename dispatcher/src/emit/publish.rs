@@ -178,10 +178,6 @@ impl Machine {
     }
 
     fn hold_gateway_stop(&mut self, ix: GatewayIx, emitter: &str, publish_seq: u64, event: &GatewayEvent) {
-        let boot = &mut self.gateways.at_mut(ix).boot;
-        if boot.stop.is_some() || boot.stop_told {
-            return;
-        }
         let mut payload = match &event.payload {
             Some(gateway_event::Payload::GatewayStop(stop)) => stop.clone(),
             _ => v1::GatewayStop::default(),
@@ -190,7 +186,13 @@ impl Machine {
             payload.set_reason(StopReason::Shutdown);
         }
         let time_unix_nano = event.time_unix_nano;
-        boot.stop = Some(HeldStop { payload, time_unix_nano, emitter: emitter.into(), publish_seq });
+        let said = HeldStop { payload, time_unix_nano, emitter: emitter.into(), publish_seq };
+        let boot = &mut self.gateways.at_mut(ix).boot;
+        if boot.stop_told {
+            self.closings.said_late(boot.number, said); // the drain may still have nobody told
+        } else {
+            boot.stop.get_or_insert(said);
+        }
     }
 
     /// Any hook but the lifecycle's own: it is fanned out with its batch.
