@@ -84,7 +84,7 @@ class Process:
 
 def serve(hookwire, address):
     """A dispatcher, and where it listens."""
-    dispatcher = Process(hookwire, "serve", "--listen", address, "--in-memory")
+    dispatcher = Process(hookwire, "serve", "--listen", address, "--in-memory", HOOKWIRE_LOG="warn")
     return dispatcher, json.loads(dispatcher.until("{"))["listening"][0]
 
 
