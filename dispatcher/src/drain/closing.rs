@@ -54,6 +54,8 @@ pub(super) struct Closing {
     pub(super) mark: u64,
     pub(super) started: Duration,
     pub(super) deadline: Duration,
+    /// When the gateway expects to be back, from the start on; zero where nobody knows.
+    pub(super) restart_expected: Duration,
     pub(super) sessions_ended: u64,
     pub(super) last_answer: Option<Duration>,
     /// The gateway's own gateway_stop, where it had said one: a newer boot may be here before it is told.

@@ -30,16 +30,13 @@ impl Machine {
             return;
         }
         let gateway = closing.gateway;
-        let told = closing.tells_stop
-            && self
-                .registry
-                .get(ix)
-                .is_some_and(|subscriber| subscriber.filter.wants_hook(hook::GATEWAY_STOP));
+        let listens = |it: &Subscriber| it.stream.is_some() && it.filter.wants_hook(hook::GATEWAY_STOP);
+        let told = closing.tells_stop && self.registry.get(ix).is_some_and(listens);
         let stop = told.then(|| self.stop_event(at));
         let closing = &mut self.closings.closings[at];
         let Some(share) = closing.shares.get_mut(&ix) else { return };
         let subscriber = self.registry.at(ix);
-        share.stage = if stop.is_some() && subscriber.stream.is_some() { Stage::Stop } else { Stage::Done };
+        share.stage = if stop.is_some() { Stage::Stop } else { Stage::Done };
         let elapsed = self.now.mono - closing.started;
         let summary = summary(&share.report, &self.gateways.at(gateway).id, &closing.boot, elapsed);
         let (quiet, boot_number) = (closing.quiet, closing.boot_number);

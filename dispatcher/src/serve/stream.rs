@@ -83,6 +83,8 @@ pub(crate) struct Stream {
     pub(crate) live: VecDeque<Turn>,
     /// Replayed lives whose end belongs to the replay, too, and is not written yet.
     pub(crate) replay_ends: HashSet<u64>,
+    /// Lives whose entry closed before CaughtUp: a start that was rejected here is not named again here.
+    pub(crate) closed: HashSet<u64>,
     pub(crate) replayed: u64,
     pub(crate) announced: u64,
     /// Written once nothing else is left.
@@ -109,6 +111,7 @@ impl Stream {
             announcements: VecDeque::new(),
             live: VecDeque::new(),
             replay_ends: HashSet::new(),
+            closed: HashSet::new(),
             replayed: 0,
             announced: 0,
             goodbye: None,

@@ -133,7 +133,7 @@ impl Machine {
         let subscriber = self.registry.at(ix);
         let Some(stream) = &mut subscriber.stream else { return };
         stream.replay_ends.remove(&life.incarnation); // CaughtUp does not wait for a RETRY
-        subscriber.retrying.insert(life);
+        subscriber.retrying.insert(life, at);
         self.retries.insert((at, number), (stream.id, life));
         self.retry_in_closings(ix, life, at);
     }
@@ -147,7 +147,7 @@ impl Machine {
             let (stream, life) = entry.remove();
             let Some(ix) = self.streams.get(&stream).copied() else { continue };
             let subscriber = self.registry.at(ix);
-            if !subscriber.retrying.remove(&life) || self.lives.get(life).is_none() {
+            if subscriber.retrying.remove(&life).is_none() || self.lives.get(life).is_none() {
                 continue;
             }
             let settled = subscriber.marks.is_settled(life.slot);

@@ -1,0 +1,1 @@
+//! Rules that random schedules hit rarely.
