@@ -94,10 +94,10 @@ impl Machine {
         match answer {
             Answer::Ok | Answer::Accepted => {
                 let subscriber = self.registry.at(ix);
-                subscriber.retrying.remove(&life);
                 if !subscriber.marks.settle_start(life.slot) {
-                    return; // an announcement of what was settled long ago
+                    return; // an announcement of what was settled long ago: a RETRY is its end's
                 }
+                subscriber.retrying.remove(&life);
                 let (subscriber, incarnation) = (subscriber.id.clone(), life.incarnation);
                 self.record(Record::StartSettled { subscriber, incarnation });
                 if !self.lives.at(life.slot).alive() {
