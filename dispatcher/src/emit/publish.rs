@@ -188,10 +188,10 @@ impl Machine {
         let time_unix_nano = event.time_unix_nano;
         let said = HeldStop { payload, time_unix_nano, emitter: emitter.into(), publish_seq };
         let boot = &mut self.gateways.at_mut(ix).boot;
+        // Kept where it was told before, too: a boot that was lost and came back ends as it says.
+        let held = boot.stop.get_or_insert(said);
         if boot.stop_told {
-            self.closings.said_late(boot.number, said); // the drain may still have nobody told
-        } else {
-            boot.stop.get_or_insert(said);
+            self.closings.said_late(boot.number, held.clone()); // the drain may still have nobody told
         }
     }
 
