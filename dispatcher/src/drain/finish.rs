@@ -60,12 +60,12 @@ impl Machine {
         let gateway = self.gateways.at(closing.gateway);
         let synthetic = v1::GatewayStop { reason: closing.reason.into(), text: String::new() };
         let boot_digest = digest(&[&gateway.id, &closing.boot]);
-        let (id, payload, time_unix_nano) = match &closing.said {
+        let (id, payload, time_unix_nano, traceparent) = match &closing.said {
             Some(said) => {
                 let id = EventId::Published { emitter: &said.emitter, publish_seq: said.publish_seq };
-                (id, &said.payload, said.time_unix_nano)
+                (id, &said.payload, said.time_unix_nano, said.traceparent.as_str())
             }
-            None => (EventId::Stop { boot: &boot_digest }, &synthetic, self.now.unix_nano),
+            None => (EventId::Stop { boot: &boot_digest }, &synthetic, self.now.unix_nano, ""),
         };
         let event = self.encoder.encode(&Parts {
             id,
@@ -75,7 +75,7 @@ impl Machine {
             session: None,
             session_seq: 0,
             time_unix_nano,
-            traceparent: "",
+            traceparent,
             synthetic: closing.said.is_none(),
             late: false,
             payload: Payload::GatewayStop(payload),

@@ -185,8 +185,13 @@ impl Machine {
         if payload.reason() == StopReason::Unspecified {
             payload.set_reason(StopReason::Shutdown);
         }
-        let time_unix_nano = event.time_unix_nano;
-        let said = HeldStop { payload, time_unix_nano, emitter: emitter.into(), publish_seq };
+        let said = HeldStop {
+            payload,
+            time_unix_nano: event.time_unix_nano,
+            traceparent: event.traceparent.clone(),
+            emitter: emitter.into(),
+            publish_seq,
+        };
         let boot = &mut self.gateways.at_mut(ix).boot;
         // Kept where it was told before, too: a boot that was lost and came back ends as it says.
         let held = boot.stop.get_or_insert(said);
