@@ -64,7 +64,9 @@ impl Machine {
         let emitter = self.gateways.at(gateway).boot.emitters.get(&emitter_id)?;
         let (digest, mut last) = (emitter.digest.clone(), emitter.last);
         let (records, mut refused) = (self.step.records.len(), Vec::new());
-        for (event, publish_seq) in publish.events.into_iter().zip(publish.first_publish_seq..) {
+        for (event, offset) in publish.events.into_iter().zip(0..) {
+            // Saturating: the first number is the other side's word.
+            let publish_seq = publish.first_publish_seq.saturating_add(offset);
             if publish_seq <= last {
                 self.counters.events_resent += 1;
                 continue;
