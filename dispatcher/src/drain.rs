@@ -19,6 +19,9 @@ use crate::{
     machine::{Effect, Machine, Now, Refused},
 };
 
+/// The longest budget that may be asked for: a drain is bounded, whoever asks.
+pub(crate) const MAX_BUDGET: Duration = Duration::from_secs(3600);
+
 /// A second signal leaves this much.
 const HURRY: Duration = Duration::from_millis(200);
 
