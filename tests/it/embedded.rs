@@ -81,6 +81,7 @@ async fn emitting_never_waits_and_what_finds_no_room_is_told() {
     assert_eq!((taken, lost), (15, 5), "16 MiB are the most");
     assert_eq!((start.await, began.elapsed()), (Ok(()), ms(0)), "for a start there is always room");
     assert_eq!(plugin.expect_gap(GapCause::EmitterFull).await.count, 5);
+    assert_eq!(world.counter("deliveries_lost").await, 5);
     plugin.expect_start("s1").await;
     plugin.expect_start("s2").await;
 }

@@ -45,7 +45,7 @@ impl Machine {
         let (quiet, boot_number) = (closing.quiet, closing.boot_number);
         if !quiet {
             let shed = subscriber.queue.shed_boot(boot_number);
-            subscriber.lose(v1::GapCause::Drain, shed);
+            subscriber.lose(v1::GapCause::Drain, shed, &mut self.counters);
         }
         subscriber.tell(id, position, stop, (!quiet).then_some(summary));
         self.wake(ix);

@@ -214,7 +214,7 @@ impl Machine {
         let (drains, decided) = (self.closings.drain(held), held.decided().unwrap_or(u64::MAX));
         let subscriber = self.registry.at(ix);
         if drains {
-            subscriber.shed_life(life.incarnation, decided);
+            subscriber.shed_life(life.incarnation, decided, &mut self.counters);
         }
         let events = subscriber.queue.take_life(life.incarnation, decided);
         let Some(stream) = &mut subscriber.stream else { return };
