@@ -47,7 +47,7 @@ use uuid::Uuid;
 
 use crate::{
     config::Config,
-    drain::DrainOrder,
+    drain::{DrainOrder, MAX_BUDGET},
     emit::{
         emitter::{self, Emitter},
         service::{GatewayService, Sources},
@@ -132,8 +132,8 @@ impl Dispatcher {
         Ok(emitter::attach(self.commands.clone(), self.sources.next(), hello).await?)
     }
 
-    /// Ends all sessions of one gateway, and waits for the acknowledgements until the budget is spent. A second call
-    /// joins the first.
+    /// Ends all sessions of one gateway, and waits for the acknowledgements until the budget is spent: an hour at
+    /// most. A second call joins the first.
     ///
     /// # Errors
     /// The gateway has never attached, or the dispatcher has stopped.
@@ -144,6 +144,7 @@ impl Dispatcher {
         budget: Duration,
     ) -> Result<DrainReport, Declined> {
         let (gateway, restart_expected) = (Some(gateway_id.to_owned()), Duration::ZERO);
+        let budget = budget.min(MAX_BUDGET);
         let order = DrainOrder { gateway, boot: None, reason, budget, restart_expected };
         let (report, awaited) = oneshot::channel();
         let ticket = self.commands.ask(|reply| Command::Drain { order, reply, report }).await;
@@ -151,8 +152,8 @@ impl Dispatcher {
         Ok(awaited.await.map_err(|_| Refused::Stopping)?)
     }
 
-    /// Drains every gateway, then ends every stream with Goodbye(STOPPING). From its start on nothing is taken in.
-    /// When `hurry` turns true, 200 ms of the budget are left.
+    /// Drains every gateway, for an hour at most, then ends every stream with Goodbye(STOPPING). From its start on
+    /// nothing is taken in. When `hurry` turns true, 200 ms of the budget are left.
     pub async fn stop(
         &self,
         reason: StopReason,
@@ -160,6 +161,7 @@ impl Dispatcher {
         mut hurry: watch::Receiver<bool>,
     ) -> DrainReport {
         let (report, mut drained) = oneshot::channel();
+        let budget = budget.min(MAX_BUDGET);
         self.commands.send(Command::Stop { reason, budget, report }).await;
         let report = tokio::select! {
             report = &mut drained => report,

@@ -2,11 +2,11 @@
 
 use hookwire_harness::{World, events};
 use hookwire_protocol::v1::{
-    BatchKind, Disposition, GatewayEvent, SessionEnd, SessionEndReason, SessionRef, SessionStart, event,
-    gateway_event,
+    BatchKind, Disposition, GatewayEvent, GatewayStop, SessionEnd, SessionEndReason, SessionRef,
+    SessionStart, StopReason, event, gateway_event,
 };
 
-use crate::A_WHILE;
+use crate::{A_WHILE, ms};
 
 #[tokio::test(start_paused = true)]
 async fn a_session_is_seen_from_start_to_end() {
@@ -90,6 +90,23 @@ async fn fields_arrive_as_they_were_said() {
     let end = plugin.expect_end("s1").await;
     assert_eq!((end.end().next_session_id.as_str(), end.end().disposition()), ("s2", Disposition::Moved));
     assert_eq!(end.end().next_session_key, "agent:main:43");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_stop_arrives_as_it_was_said() {
+    let world = World::new();
+    let mut gateway = world.gateway("gw").await;
+    let mut plugin = world.plugin("audit").caught_up().await;
+    let traceparent = "00-25066da7d1bfcd66baad101be018d35f-8cc5759d2e75d1d1-01";
+    let said = events::gateway_stop(StopReason::Restart);
+    let time_unix_nano = 1_795_343_860_866_000_000;
+    gateway.publish(GatewayEvent { time_unix_nano, traceparent: traceparent.into(), ..said }).await;
+    world.drain("gw", StopReason::Shutdown, ms(10)).await.report().await;
+    plugin.expect_notice().await;
+    let stop = plugin.expect_event("gateway_stop").await.event;
+    assert_eq!((stop.time_unix_nano, stop.traceparent.as_str()), (time_unix_nano, traceparent));
+    let payload = GatewayStop { reason: StopReason::Restart.into(), text: "so long".into() };
+    assert_eq!((stop.synthetic, stop.payload), (false, Some(event::Payload::GatewayStop(payload))));
 }
 
 #[tokio::test(start_paused = true)]

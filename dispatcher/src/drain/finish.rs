@@ -42,7 +42,7 @@ impl Machine {
         let (quiet, boot_number) = (closing.quiet, closing.boot_number);
         if !quiet {
             let shed = subscriber.queue.shed_boot(boot_number);
-            subscriber.lose(v1::GapCause::Drain, shed);
+            subscriber.lose(v1::GapCause::Drain, shed, &mut self.counters);
         }
         subscriber.tell(id, position, stop, (!quiet).then_some(summary));
         self.wake(ix);
@@ -57,12 +57,12 @@ impl Machine {
         let gateway = self.gateways.at(closing.gateway);
         let synthetic = v1::GatewayStop { reason: closing.reason.into(), text: String::new() };
         let boot_digest = digest(&[&gateway.id, &closing.boot]);
-        let (id, payload, time_unix_nano) = match &closing.said {
+        let (id, payload, time_unix_nano, traceparent) = match &closing.said {
             Some(said) => {
                 let id = EventId::Published { emitter: &said.emitter, publish_seq: said.publish_seq };
-                (id, &said.payload, said.time_unix_nano)
+                (id, &said.payload, said.time_unix_nano, said.traceparent.as_str())
             }
-            None => (EventId::Stop { boot: &boot_digest }, &synthetic, self.now.unix_nano),
+            None => (EventId::Stop { boot: &boot_digest }, &synthetic, self.now.unix_nano, ""),
         };
         let event = self.encoder.encode(&Parts {
             id,
@@ -72,7 +72,7 @@ impl Machine {
             session: None,
             session_seq: 0,
             time_unix_nano,
-            traceparent: "",
+            traceparent,
             synthetic: closing.said.is_none(),
             late: false,
             payload: Payload::GatewayStop(payload),

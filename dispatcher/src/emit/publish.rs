@@ -64,7 +64,9 @@ impl Machine {
         let emitter = self.gateways.at(gateway).boot.emitters.get(&emitter_id)?;
         let (digest, mut last) = (emitter.digest.clone(), emitter.last);
         let (records, mut refused) = (self.step.records.len(), Vec::new());
-        for (event, publish_seq) in publish.events.into_iter().zip(publish.first_publish_seq..) {
+        for (event, offset) in publish.events.into_iter().zip(0..) {
+            // Saturating: the first number is the other side's word.
+            let publish_seq = publish.first_publish_seq.saturating_add(offset);
             if publish_seq <= last {
                 self.counters.events_resent += 1;
                 continue;
@@ -185,13 +187,18 @@ impl Machine {
         if payload.reason() == StopReason::Unspecified {
             payload.set_reason(StopReason::Shutdown);
         }
-        let time_unix_nano = event.time_unix_nano;
-        let said = HeldStop { payload, time_unix_nano, emitter: emitter.into(), publish_seq };
+        let said = HeldStop {
+            payload,
+            time_unix_nano: event.time_unix_nano,
+            traceparent: event.traceparent.clone(),
+            emitter: emitter.into(),
+            publish_seq,
+        };
         let boot = &mut self.gateways.at_mut(ix).boot;
+        // Kept where it was told before, too: a boot that was lost and came back ends as it says.
+        let held = boot.stop.get_or_insert(said);
         if boot.stop_told {
-            self.closings.said_late(boot.number, said); // the drain may still have nobody told
-        } else {
-            boot.stop.get_or_insert(said);
+            self.closings.said_late(boot.number, held.clone()); // the drain may still have nobody told
         }
     }
 

@@ -7,6 +7,7 @@ use super::registry::Subscriber;
 use crate::{
     emit::publish::Item,
     machine::{Effect, Machine},
+    metrics::Counters,
     queue::{Lost, Pushed, Queued},
 };
 
@@ -22,13 +23,11 @@ impl Machine {
             for name in &hooks[subscriber.wanted_hooks.len()..] {
                 subscriber.wanted_hooks.push(subscriber.filter.wants_hook(name));
             }
-            let lost = subscriber.lost;
             for item in items.iter() {
                 if subscriber.wants(item) {
-                    subscriber.take(item, &chunk);
+                    subscriber.take(item, &chunk, counters);
                 }
             }
-            counters.deliveries_lost += subscriber.lost - lost;
             if let Some(stream) = &subscriber.stream {
                 step.effects.push(Effect::Ready(stream.id));
             }
@@ -41,7 +40,7 @@ impl Machine {
     /// An embedded emitter had no room for these: who would have got them, nobody knows any more.
     pub(crate) fn emitter_lost(&mut self, lost: Lost) {
         for ix in self.registry.indices() {
-            self.registry.at(ix).lose(GapCause::EmitterFull, lost);
+            self.registry.at(ix).lose(GapCause::EmitterFull, lost, &mut self.counters);
             self.wake(ix);
         }
     }
@@ -53,7 +52,7 @@ impl Subscriber {
         self.wanted_hooks[item.hook] && item.session.as_ref().is_none_or(wants)
     }
 
-    fn take(&mut self, item: &Item, chunk: &Bytes) {
+    fn take(&mut self, item: &Item, chunk: &Bytes, counters: &mut Counters) {
         let event = Queued {
             position: item.position,
             boot: item.boot,
@@ -64,11 +63,11 @@ impl Subscriber {
         };
         let size = event.bytes();
         let Some(stream) = &mut self.stream else {
-            return self.lose(GapCause::Away, Lost { events: 1, bytes: size });
+            return self.lose(GapCause::Away, Lost { events: 1, bytes: size }, counters);
         };
         match self.queue.push(event) {
             Pushed::Kept => {}
-            Pushed::Lost(lost) => self.lose(GapCause::QueueFull, lost),
+            Pushed::Lost(lost) => self.lose(GapCause::QueueFull, lost, counters),
             Pushed::Disconnect => {
                 stream.goodbye.get_or_insert_with(|| subscribe_response::Goodbye {
                     reason: GoodbyeReason::Slow.into(),
@@ -77,7 +76,7 @@ impl Subscriber {
                 });
                 let mut lost = self.queue.shed_all();
                 lost.add(size);
-                self.lose(GapCause::QueueFull, lost);
+                self.lose(GapCause::QueueFull, lost, counters);
             }
         }
     }

@@ -9,6 +9,7 @@ use hookwire_protocol::v1::{GapCause, Retention, WhenFull};
 
 use super::filter::Filter;
 use crate::{
+    metrics::Counters,
     queue::{Lost, Queue},
     serve::stream::Stream,
     settle::{
@@ -71,10 +72,11 @@ impl Subscriber {
         }
     }
 
-    /// Counts what is lost; the next frame tells it.
-    pub(crate) fn lose(&mut self, cause: GapCause, lost: Lost) {
+    /// Counts what is lost; the next frame tells it. Every loss goes through here: a Gap, and a metric.
+    pub(crate) fn lose(&mut self, cause: GapCause, lost: Lost, counters: &mut Counters) {
         if lost.events > 0 {
             self.lost += lost.events;
+            counters.deliveries_lost += lost.events;
             self.gaps.entry(cause as i32).or_default().merge(lost);
         }
     }

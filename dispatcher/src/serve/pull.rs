@@ -224,7 +224,7 @@ impl Machine {
         // A drain that is over by now brought it before CaughtUp, where nothing live may stand.
         let early = subscriber.stream.as_ref().is_some_and(|stream| stream.phase != Phase::Live);
         if drains || early {
-            subscriber.shed_life(life.incarnation, decided);
+            subscriber.shed_life(life.incarnation, decided, &mut self.counters);
         }
         let events = subscriber.queue.take_life(life.incarnation, decided);
         let Some(stream) = &mut subscriber.stream else { return };

@@ -15,6 +15,7 @@ use crate::{
         registry::{Subscriber, SubscriberIx},
     },
     machine::{Effect, Machine, Now, Refused},
+    metrics::Counters,
     queue::{Lost, Queue},
     settle::{
         journal::Record,
@@ -250,9 +251,8 @@ impl Machine {
                 lost.add(bytes);
             }
         }
-        self.counters.deliveries_lost += lost.events;
         let subscriber = self.registry.at(ix);
-        subscriber.lose(GapCause::Away, lost);
+        subscriber.lose(GapCause::Away, lost, &mut self.counters);
         subscriber.marks.forget_written();
         subscriber.waiting.clear();
         subscriber.retrying.clear();
@@ -281,10 +281,10 @@ impl Machine {
 
 impl Subscriber {
     /// Loses what the queue still holds of one life, because a drain leaves no time for it.
-    pub(crate) fn shed_life(&mut self, incarnation: u64, decided: u64) {
+    pub(crate) fn shed_life(&mut self, incarnation: u64, decided: u64, counters: &mut Counters) {
         let mut lost = Lost::default();
         self.queue.take_life(incarnation, decided).iter().for_each(|event| lost.add(event.bytes()));
-        self.lose(GapCause::Drain, lost);
+        self.lose(GapCause::Drain, lost, counters);
     }
 }
 
