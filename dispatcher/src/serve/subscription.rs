@@ -218,7 +218,7 @@ impl Machine {
             ..Default::default()
         };
         let Some(subscriber) = self.registry.get(ix) else { return welcome };
-        (welcome.granted_hooks, welcome.unknown_hooks) = subscriber.filter.granted(&self.hooks);
+        (welcome.granted_hooks, welcome.unknown_hooks) = subscriber.filter.granted(self.hooks.names());
         welcome.filter = Some(subscriber.filter.wire().clone());
         welcome.ends_owed = self.owed(subscriber) as u64;
         welcome.starts_to_replay = subscriber.marks.unsettled_len() as u64;
