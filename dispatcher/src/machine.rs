@@ -256,3 +256,6 @@ impl Machine {
         self.next_overdue_check = unanswered.then(|| now + OVERDUE_CHECK);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -182,12 +182,9 @@ impl Machine {
 
     /// What was answered RETRY before the drain began, and is due again after its end, is carried over at once.
     fn give_up_late_retries(&mut self, ix: SubscriberIx) {
-        let Some(stream) = self.registry.get(ix).and_then(|subscriber| subscriber.stream.as_ref()) else {
-            return;
-        };
-        let of_stream = self.retries.iter().filter(|(_, (id, _))| *id == stream.id);
-        let retries: Vec<_> = of_stream.map(|((at, _), (_, life))| (*at, *life)).collect();
-        for (at, life) in retries {
+        let Some(subscriber) = self.registry.get(ix) else { return };
+        let retries: Vec<_> = subscriber.retrying.iter().map(|(life, (at, _))| (*life, *at)).collect();
+        for (life, at) in retries {
             if self.is_open(ix, life) {
                 self.retry_in_closings(ix, life, at);
             }

@@ -1,7 +1,7 @@
 //! The registry: every subscriber that is known, connected or away.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     time::Duration,
 };
 
@@ -36,8 +36,9 @@ pub(crate) struct Subscriber {
     pub(crate) queue: Queue,
     /// Starts that wait for the end of an earlier life, by that life's slot.
     pub(crate) waiting: HashMap<Slot, Vec<LifeRef>>,
-    /// Lives whose start or end was answered RETRY and is to be written again.
-    pub(crate) retrying: HashSet<LifeRef>,
+    /// Lives whose start or end was answered RETRY and is to be written again, and where that stands in
+    /// `Machine::retries`.
+    pub(crate) retrying: HashMap<LifeRef, (Duration, u64)>,
     /// What was lost and not told yet, by cause.
     gaps: BTreeMap<i32, Lost>,
     displaced: VecDeque<String>,
@@ -60,7 +61,7 @@ impl Subscriber {
             stream: None,
             queue,
             waiting: HashMap::new(),
-            retrying: HashSet::new(),
+            retrying: HashMap::new(),
             gaps: BTreeMap::new(),
             displaced: VecDeque::new(),
             wanted_hooks: Vec::new(),

@@ -255,7 +255,9 @@ impl Machine {
         subscriber.lose(GapCause::Away, lost);
         subscriber.marks.forget_written();
         subscriber.waiting.clear();
-        subscriber.retrying.clear();
+        for at in std::mem::take(&mut subscriber.retrying).into_values() {
+            self.retries.remove(&at);
+        }
         let ended = |slot: &Slot| !self.lives.at(*slot).alive();
         let marks = &self.registry.at(ix).marks;
         for slot in marks.wanted().filter(ended).collect::<Vec<_>>() {

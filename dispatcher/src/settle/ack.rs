@@ -93,8 +93,8 @@ impl Machine {
     fn settle_start(&mut self, ix: SubscriberIx, life: LifeRef, answer: Answer) {
         match answer {
             Answer::Ok | Answer::Accepted => {
+                self.forget_retry(ix, life);
                 let subscriber = self.registry.at(ix);
-                subscriber.retrying.remove(&life);
                 if !subscriber.marks.settle_start(life.slot) {
                     return; // an announcement of what was settled long ago
                 }
@@ -130,12 +130,20 @@ impl Machine {
     fn retry(&mut self, ix: SubscriberIx, life: LifeRef, after: Duration) {
         let at = self.now.mono + after;
         let number = self.next_position(); // two may be due at the same moment
+        self.forget_retry(ix, life);
         let subscriber = self.registry.at(ix);
         let Some(stream) = &mut subscriber.stream else { return };
         stream.replay_ends.remove(&life.incarnation); // CaughtUp does not wait for a RETRY
-        subscriber.retrying.insert(life);
+        subscriber.retrying.insert(life, (at, number));
         self.retries.insert((at, number), (stream.id, life));
         self.retry_in_closings(ix, life, at);
+    }
+
+    /// It is not to be written again.
+    pub(crate) fn forget_retry(&mut self, ix: SubscriberIx, life: LifeRef) {
+        if let Some(at) = self.registry.at(ix).retrying.remove(&life) {
+            self.retries.remove(&at);
+        }
     }
 
     /// The delays of these have passed.
@@ -147,7 +155,7 @@ impl Machine {
             let (stream, life) = entry.remove();
             let Some(ix) = self.streams.get(&stream).copied() else { continue };
             let subscriber = self.registry.at(ix);
-            if !subscriber.retrying.remove(&life) || self.lives.get(life).is_none() {
+            if subscriber.retrying.remove(&life).is_none() || self.lives.get(life).is_none() {
                 continue;
             }
             let settled = subscriber.marks.is_settled(life.slot);
