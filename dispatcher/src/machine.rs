@@ -21,7 +21,10 @@ use crate::{
         encode::Encoder,
         publish::Item,
     },
-    fanout::registry::{Registry, SubscriberIx},
+    fanout::{
+        catalogue::Hooks,
+        registry::{Registry, SubscriberIx},
+    },
     metrics::Counters,
     serve::{frame::Frame, stream::StreamId},
     settle::{
@@ -134,8 +137,7 @@ pub(crate) struct Machine {
     /// Events of the batch that is being taken in.
     pub(crate) chunk: BytesMut,
     pub(crate) items: Vec<Item>,
-    /// Hook names that were seen, by index.
-    pub(crate) hooks: Vec<Box<str>>,
+    pub(crate) hooks: Hooks,
     /// What was answered RETRY, by when it is due again.
     pub(crate) retries: BTreeMap<(Duration, u64), (StreamId, LifeRef)>,
     /// When deliveries are next looked through for an overdue answer.
@@ -164,7 +166,7 @@ impl Machine {
             encoder: Encoder::default(),
             chunk: BytesMut::new(),
             items: Vec::new(),
-            hooks: Vec::new(),
+            hooks: Hooks::default(),
             retries: BTreeMap::new(),
             next_overdue_check: None,
             stopping: false,

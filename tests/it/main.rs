@@ -12,6 +12,7 @@ mod delivery;
 mod drain;
 mod embedded;
 mod filter;
+mod hostile;
 mod incarnation;
 mod isolation;
 mod late_joiner;

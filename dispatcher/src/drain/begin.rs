@@ -188,7 +188,7 @@ impl Machine {
     fn late_retries(&self, ix: SubscriberIx, gateway: GatewayIx, deadline: Duration) -> HashSet<LifeRef> {
         let Some(subscriber) = self.registry.get(ix) else { return HashSet::new() };
         let owed = |life| self.lives.get(life).is_some_and(|held| held.gateway == gateway && !held.alive());
-        let late = subscriber.retrying.iter().filter(|(life, at)| **at > deadline && owed(**life));
+        let late = subscriber.retrying.iter().filter(|(life, (at, _))| *at > deadline && owed(**life));
         late.map(|(life, _)| *life).collect()
     }
 }

@@ -11,6 +11,7 @@ use super::{
     encode::{EventId, Parts, Payload, SessionParts},
 };
 use crate::{
+    fanout::catalogue::MAX_HOOKS,
     machine::{Machine, Now},
     settle::{
         decide::{Beginning, Ending},
@@ -19,16 +20,13 @@ use crate::{
     },
 };
 
-/// Different hooks that one dispatcher has seen.
-const MAX_HOOKS: usize = 4096;
-
 /// One event of the batch that is being taken in: where its bytes are, and what a filter asks about.
 #[derive(Debug)]
 pub(crate) struct Item {
     pub(crate) position: u64,
     /// The number of the boot it was published in.
     pub(crate) boot: u32,
-    /// The hook's index in the machine.
+    /// The hook's number.
     pub(crate) hook: usize,
     /// Incarnation 0 where it belongs to none.
     pub(crate) life: LifeRef,
@@ -64,9 +62,13 @@ impl Machine {
         let emitter = self.gateways.at(gateway).boot.emitters.get(&emitter_id)?;
         let (digest, mut last) = (emitter.digest.clone(), emitter.last);
         let (records, mut refused) = (self.step.records.len(), Vec::new());
-        for (event, offset) in publish.events.into_iter().zip(0..) {
-            // Saturating: the first number is the other side's word.
-            let publish_seq = publish.first_publish_seq.saturating_add(offset);
+        for (after, event) in (0..).zip(publish.events) {
+            let number = publish.first_publish_seq.checked_add(after).filter(|number| *number > 0);
+            let Some(publish_seq) = number else {
+                self.counters.events_refused += 1;
+                refused.push(no_number(after));
+                continue;
+            };
             if publish_seq <= last {
                 self.counters.events_resent += 1;
                 continue;
@@ -280,16 +282,18 @@ impl Machine {
     }
 
     fn hook_index(&mut self, name: &str) -> Result<usize, (RefusalCode, String)> {
-        if let Some(at) = self.hooks.iter().position(|seen| **seen == *name) {
-            return Ok(at);
-        }
-        if self.hooks.len() >= MAX_HOOKS {
+        self.hooks.number(name).ok_or_else(|| {
             let text = format!("hook: {MAX_HOOKS} different hooks were seen: no room for another");
-            return Err((RefusalCode::Invalid, text));
-        }
-        self.hooks.push(name.into());
-        Ok(self.hooks.len() - 1)
+            (RefusalCode::Invalid, text)
+        })
     }
+}
+
+/// Why an event has no number: the first of all is 1, and none comes behind the largest.
+fn no_number(after: u64) -> v1::Refusal {
+    let publish_seq = if after == 0 { 0 } else { u64::MAX };
+    let text = "first_publish_seq: events are numbered from 1 up, and no further than 64 bits".to_owned();
+    v1::Refusal { publish_seq, code: RefusalCode::Invalid.into(), text }
 }
 
 fn session_id(event: &GatewayEvent) -> &str {

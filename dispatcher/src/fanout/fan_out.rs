@@ -20,7 +20,7 @@ impl Machine {
         let chunk = self.chunk.split().freeze();
         let Self { items, registry, step, hooks, counters, .. } = self;
         for (_, subscriber) in registry.iter_mut() {
-            for name in &hooks[subscriber.wanted_hooks.len()..] {
+            for name in &hooks.names()[subscriber.wanted_hooks.len()..] {
                 subscriber.wanted_hooks.push(subscriber.filter.wants_hook(name));
             }
             for item in items.iter() {

@@ -37,8 +37,9 @@ pub(crate) struct Subscriber {
     pub(crate) queue: Queue,
     /// Starts that wait for the end of an earlier life, by that life's slot.
     pub(crate) waiting: HashMap<Slot, Vec<LifeRef>>,
-    /// Lives whose start or end was answered RETRY and is to be written again, and when.
-    pub(crate) retrying: HashMap<LifeRef, Duration>,
+    /// Lives whose start or end was answered RETRY and is to be written again, and where that stands in
+    /// `Machine::retries`.
+    pub(crate) retrying: HashMap<LifeRef, (Duration, u64)>,
     /// What was lost and not told yet, by cause.
     gaps: BTreeMap<i32, Lost>,
     displaced: VecDeque<String>,

@@ -177,8 +177,7 @@ impl Machine {
         let turn = if lane == Lane::First { stream.first.front()? } else { stream.live.front()? };
         Some(match &turn.due {
             Due::Start(life) => self.look_at_start(subscriber, *life, turn.kind),
-            Due::End { swept: true, .. } => Front::Write,
-            Due::End { life, .. } => self.look_at_end(subscriber, *life, turn.kind),
+            Due::End { life, swept } => self.look_at_end(subscriber, *life, turn.kind, *swept),
             Due::Event(_) | Due::GatewayStop(..) | Due::Control(_) => Front::Write,
         })
     }
@@ -205,7 +204,7 @@ impl Machine {
         if held.has_earlier { self.lives.earlier(slot).find(unwritten) } else { None }
     }
 
-    fn look_at_end(&self, subscriber: &Subscriber, life: LifeRef, kind: BatchKind) -> Front {
+    fn look_at_end(&self, subscriber: &Subscriber, life: LifeRef, kind: BatchKind, swept: bool) -> Front {
         let Some(held) = self.lives.get(life) else { return Front::Skip };
         let marks = &subscriber.marks;
         let written = marks.end_is_written(life.slot);
@@ -213,7 +212,7 @@ impl Machine {
             return Front::Skip;
         }
         let may_hold = subscriber.queue.front().is_some_and(|event| event.position <= held.last_position);
-        if may_hold && !written { Front::TakeAlong(life) } else { Front::Write }
+        if may_hold && !written && !swept { Front::TakeAlong(life) } else { Front::Write }
     }
 
     /// An end takes along what the queue still holds of its own session; a drain leaves no time for that.

@@ -164,6 +164,9 @@ impl Stream {
             return None;
         }
         self.leave_window(delivered);
+        while self.in_flight.pop_front_if(|front| *front == Delivered::Answered).is_some() {
+            self.base += 1;
+        }
         Some(delivered)
     }
 
@@ -232,6 +235,20 @@ mod tests {
         assert_eq!(stream.answer_through(9), Some(Delivered::Answered));
         assert_eq!(stream.answer_through(9), None);
         assert_eq!(stream.next_seq(), 3);
+    }
+
+    #[test]
+    fn answers_one_by_one_leave_nothing_behind() {
+        let mut stream = stream(9);
+        (0..3).for_each(|_| stream.deliver(EVENT));
+        stream.wrote_batch(1, Duration::ZERO);
+        for seq in [2, 1, 3] {
+            assert_eq!(stream.answer(seq), Some(EVENT), "{seq}");
+        }
+        assert!(stream.in_flight.is_empty());
+        assert_eq!((stream.next_seq(), stream.answer(3), stream.answer_through(3)), (4, None, None));
+        assert_eq!(stream.overdue(Duration::from_secs(9), Duration::from_secs(5)), 0);
+        assert!(!stream.awaits_answers());
     }
 
     #[test]

@@ -219,7 +219,7 @@ impl Machine {
             ..Default::default()
         };
         let Some(subscriber) = self.registry.get(ix) else { return welcome };
-        (welcome.granted_hooks, welcome.unknown_hooks) = subscriber.filter.granted(&self.hooks);
+        (welcome.granted_hooks, welcome.unknown_hooks) = subscriber.filter.granted(self.hooks.names());
         welcome.filter = Some(subscriber.filter.wire().clone());
         welcome.ends_owed = self.owed(subscriber) as u64;
         welcome.starts_to_replay = subscriber.marks.unsettled_len() as u64;
@@ -255,7 +255,9 @@ impl Machine {
         subscriber.lose(GapCause::Away, lost, &mut self.counters);
         subscriber.marks.forget_written();
         subscriber.waiting.clear();
-        subscriber.retrying.clear();
+        for at in std::mem::take(&mut subscriber.retrying).into_values() {
+            self.retries.remove(&at);
+        }
         let ended = |slot: &Slot| !self.lives.at(*slot).alive();
         let marks = &self.registry.at(ix).marks;
         for slot in marks.wanted().filter(ended).collect::<Vec<_>>() {

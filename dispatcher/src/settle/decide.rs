@@ -194,9 +194,9 @@ impl Machine {
         life.holders -= 1;
         let life = LifeRef { incarnation: life.incarnation, slot };
         self.count_in_closings(ix, life, outcome);
+        self.forget_retry(ix, life);
         let subscriber = self.registry.at(ix);
         subscriber.marks.close(slot);
-        subscriber.retrying.remove(&life);
         subscriber.queue.release(life.incarnation);
         if let Some(stream) = &mut subscriber.stream {
             stream.replay_ends.remove(&life.incarnation);
