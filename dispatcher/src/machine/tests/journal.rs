@@ -14,7 +14,7 @@ use crate::{serve::stream::StreamId, settle::journal::Record};
 /// Something that leaves the process.
 #[derive(Debug)]
 pub(super) enum Output {
-    Message { subscriber: &'static str, stream: StreamId, message: Message },
+    Message { subscriber: &'static str, stream: StreamId, message: Box<Message> },
     Attached { gateway: &'static str, boot: String },
     Receipt { gateway: &'static str, emitter: &'static str, through: u64 },
 }
@@ -61,7 +61,9 @@ impl Journal {
                 self.take(record).map_err(|error| format!("{text}: {error}"))?;
             }
             for output in call.outputs {
-                if let Output::Message { stream, message: Message::Events(batch), .. } = &output {
+                if let Output::Message { stream, message, .. } = &output
+                    && let Message::Events(batch) = &**message
+                {
                     left.push((*stream, batch.first_seq + batch.events.len() as u64 - 1));
                 }
                 self.let_out(&output, effects).map_err(|error| format!("{output:?}: {error}"))?;

@@ -5,8 +5,6 @@ mod idle;
 
 pub(super) use self::{delivery::ids_are_distinct, idle::observe_silence};
 
-use std::collections::BTreeSet;
-
 use hookwire_protocol::v1::{self, BatchKind, GoodbyeReason, subscribe_response::Message};
 use prost::Message as _;
 
@@ -111,21 +109,14 @@ fn observe_caught_up(model: &mut Model, ix: usize, caught_up: v1::CaughtUp) -> C
     rule!(stream.replay_ends.is_empty(), "CaughtUp before the ends of {:?}", stream.replay_ends);
     rule!(caught_up.replayed == stream.replayed, "{} were replayed: {caught_up:?}", stream.replayed);
     rule!(caught_up.announced == stream.announced, "{} were announced: {caught_up:?}", stream.announced);
-    let mut waiting = BTreeSet::new();
     if stream.announce {
         for (life, held) in model.alive().filter(|(life, _)| !stream.starts.contains(life)) {
             let wanted = plugin.wants.lifecycle() && plugin.wants.session(held.key, held.agent);
             rule!(!plugin.entries.contains_key(&life), "{life} is held open, and was not named");
             // One that began after the last announcement comes live; so does one that waits for an end.
-            if wanted && !plugin.wanted.contains(&life) {
-                let blockers = model.blockers(plugin, life, &stream.ends);
-                rule!(!blockers.is_empty(), "{life} was not announced");
-                waiting.insert(life);
-            }
+            rule!(!wanted || plugin.wanted.contains(&life), "{life} was not announced");
         }
     }
-    let plugin = model.plugins.get_mut(&ix).unwrap();
-    plugin.wanted.extend(waiting);
     model.stream(ix).caught_up = true;
     Ok(())
 }

@@ -157,10 +157,9 @@ impl Model {
             }
             Fired::GatewayStop { restart } => {
                 let reason = if restart { StopReason::Restart } else { StopReason::Shutdown };
+                let (number, reason) = *held.stop.get_or_insert((number, reason));
                 if held.stop_told {
                     self.said_late(gateway, number, reason);
-                } else {
-                    held.stop.get_or_insert((number, reason));
                 }
             }
             Fired::Event { session, key, hook } => {

@@ -161,6 +161,19 @@ impl Model {
         Ok(connected)
     }
 
+    /// Announcements are made, save those that wait for the end of an earlier life: they come live, behind it.
+    pub(in crate::machine::tests) fn put_announcements_off(&mut self, ix: usize) {
+        let plugin = &self.plugins[&ix];
+        let stream = plugin.stream.as_ref().unwrap();
+        let wanted = self.alive().filter(|(life, held)| {
+            let named = stream.starts.contains(life) || plugin.entries.contains_key(life);
+            !named && plugin.wants.lifecycle() && plugin.wants.session(held.key, held.agent)
+        });
+        let waits = |life: &u64| !self.blockers(plugin, *life, &stream.ends).is_empty();
+        let waiting: Vec<_> = wanted.map(|(life, _)| life).filter(waits).collect();
+        self.plugins.get_mut(&ix).unwrap().wanted.extend(waiting);
+    }
+
     /// The stream is gone, or given up on purpose.
     pub(in crate::machine::tests) fn leave(&mut self, ix: usize, release: bool) {
         self.end_stream(ix);

@@ -59,14 +59,19 @@ impl World {
                 return Ok(pulled);
             };
             let message = wire::decode(&frame)?;
-            if std::env::var("SHOW").is_ok() {
-                println!("{} {message:?}", PLUGINS[ix]);
+            if matches!(message, Message::CaughtUp(_)) {
+                self.put_announcements_off(ix);
             }
             rule!(self.ready.contains(&stream), "nobody said that there was {message:?}");
             wire::observe(&mut self.model, ix, &message)
                 .map_err(|error| format!("{} gets {error}", PLUGINS[ix]))?;
+            self.put_announcements_off(ix);
             self.count(&message);
+            if let Some(heard) = &mut self.heard {
+                heard.push((ix, message.clone()));
+            }
             let last = frame.last;
+            let message = Box::new(message);
             let output = Output::Message { subscriber: PLUGINS[ix], stream, message };
             self.compare(vec![output], Expected::default())?;
             if last {
@@ -74,6 +79,17 @@ impl World {
             }
         }
         Ok(frames)
+    }
+
+    /// The machine has gone through the announcements where it wants starts that nobody wanted before.
+    fn put_announcements_off(&mut self, ix: usize) {
+        let announcing =
+            self.model.plugins[&ix].stream.as_ref().is_some_and(|it| it.announce && !it.caught_up);
+        let there = self.machine.registry.find(PLUGINS[ix]).and_then(|ix| self.machine.registry.get(ix));
+        let wanted = there.map_or(0, |subscriber| subscriber.marks.wanted().count());
+        if announcing && wanted > self.model.plugins[&ix].wanted.len() {
+            self.model.put_announcements_off(ix);
+        }
     }
 
     /// Pulls and answers OK until nothing more comes; says how many frames and answers there were.

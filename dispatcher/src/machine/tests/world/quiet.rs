@@ -15,7 +15,7 @@ use crate::machine::tests::{
 const LONG: Duration = Duration::from_secs(6);
 
 impl World {
-    pub(super) fn fall_silent(&mut self) -> Checked {
+    pub(in crate::machine::tests) fn fall_silent(&mut self) -> Checked {
         self.journal.lag = 0;
         for round in 0.. {
             rule!(round < 10, "it never falls silent");
