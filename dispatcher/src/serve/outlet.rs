@@ -80,7 +80,8 @@ impl Outlets {
         self.open.insert(stream, outlet);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&mut self) -> bool {
+        self.forget_gone();
         self.open.is_empty() && self.closing.is_empty()
     }
 
@@ -125,8 +126,14 @@ impl Outlets {
             Room::For(permit) => return permit.send(last),
         };
         if full {
+            self.forget_gone();
             self.closing.insert(stream, (outlet, last));
         }
+    }
+
+    /// A transport that goes before it has made room tells nobody.
+    fn forget_gone(&mut self) {
+        self.closing.retain(|_, (outlet, _)| !outlet.frames.is_closed());
     }
 }
 
@@ -197,4 +204,32 @@ fn trailers(status: &Status) -> HeaderMap {
         let _ = Status::new(status.code(), "").add_header(&mut trailers);
     }
     trailers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Displaces a stream whose transport has no room: its last word waits.
+    fn displace(outlets: &mut Outlets, stream: StreamId) -> Outflow {
+        let (outlet, outflow, _end) = outlet(stream, mpsc::unbounded_channel().0);
+        outlets.insert(stream, outlet);
+        let frame = Frame { pieces: Vec::new(), last: false };
+        assert!(!outlets.fill(stream, || Some(frame.clone())), "full, and not over");
+        outlets.finish(stream, Outgoing::End(Status::ok("")));
+        outflow
+    }
+
+    #[test]
+    fn nothing_is_kept_for_peers_that_went_without_reading_their_last_word() {
+        let mut outlets = Outlets::default();
+        for number in 0..100 {
+            drop(displace(&mut outlets, StreamId(number)));
+        }
+        assert!(outlets.closing.len() < 2);
+        let slow = displace(&mut outlets, StreamId(100));
+        assert!(!outlets.is_empty(), "this one may still read it");
+        drop(slow);
+        assert!(outlets.is_empty());
+    }
 }
