@@ -54,9 +54,7 @@ impl Machine {
             return;
         }
         while let Some(delivered) = self.stream(ix).and_then(|stream| stream.answer_through(seq)) {
-            if delivered != Delivered::Answered {
-                self.settle(ix, delivered, Answer::Ok);
-            }
+            self.settle(ix, delivered, Answer::Ok);
         }
     }
 
@@ -86,7 +84,7 @@ impl Machine {
             Delivered::End(life) if self.is_open(ix, life) => self.settle_end(ix, life, answer),
             Delivered::GatewayStop(closing) => self.gateway_stop_answered(ix, closing),
             // The entry was let go of since, or the event never had one.
-            Delivered::Start(_) | Delivered::End(_) | Delivered::Event { .. } | Delivered::Answered => {}
+            Delivered::Start(_) | Delivered::End(_) | Delivered::Event { .. } => {}
         }
     }
 
