@@ -186,7 +186,7 @@ impl Machine {
         let retries: Vec<_> = subscriber.retrying.iter().map(|(life, (at, _))| (*life, *at)).collect();
         for (life, at) in retries {
             if self.is_open(ix, life) {
-                self.retry_in_closings(ix, life, at);
+                self.retry_in_closings(ix, life, at, None);
             }
         }
     }

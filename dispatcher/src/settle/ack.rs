@@ -136,7 +136,7 @@ impl Machine {
         stream.replay_ends.remove(&life.incarnation); // CaughtUp does not wait for a RETRY
         subscriber.retrying.insert(life, (at, number));
         self.retries.insert((at, number), (stream.id, life));
-        self.retry_in_closings(ix, life, at);
+        self.retry_in_closings(ix, life, at, Some(self.now.mono));
     }
 
     /// It is not to be written again.
