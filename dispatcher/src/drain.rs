@@ -85,6 +85,12 @@ impl Machine {
         }
     }
 
+    /// Nobody waits for this report any more; the drain goes on.
+    pub(crate) fn forget_waiter(&mut self, ticket: Ticket) {
+        self.closings.waiters.retain(|waiter| waiter.ticket != ticket);
+        self.report_finished();
+    }
+
     /// How a drain goes.
     pub(crate) fn progress(&self, now: Now, ticket: Ticket) -> Option<v1::DrainProgress> {
         let waiter = self.closings.waiters.iter().find(|waiter| waiter.ticket == ticket)?;

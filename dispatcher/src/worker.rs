@@ -241,6 +241,7 @@ impl Worker {
                 self.outlets.finish(stream, status.map_or_else(bye, Outgoing::End));
             }
             Command::Drain { order, reply, report } => {
+                self.forget_who_left();
                 let ticket = self.machine.drain(now, &order);
                 info!(?order, refused = ticket.as_ref().err().map(ToString::to_string), "drain asked for");
                 if let Ok(ticket) = ticket {
@@ -264,6 +265,18 @@ impl Worker {
                 let _ = reply.send(self.machine.status(now));
             }
         }
+    }
+
+    /// Whoever asks for drain after drain and waits for none must not leave all of that behind.
+    fn forget_who_left(&mut self) {
+        let machine = &mut self.machine;
+        self.reports.retain(|ticket, waiting| {
+            let gone = waiting.is_closed();
+            if gone {
+                machine.forget_waiter(*ticket);
+            }
+            !gone
+        });
     }
 
     /// Carries out what the machine's calls left behind.

@@ -132,3 +132,34 @@ async fn acks_for_numbers_beyond_all_change_nothing() {
     plugin.expect_end("s1").await;
     plugin.expect_nothing_for(ms(100)).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_whose_asker_has_gone_costs_nothing_while_it_lasts() {
+    let world = World::new();
+    let mut gateway = world.gateway("gw").await;
+    let mut plugin = world.plugin("audit").caught_up().await;
+    gateway.start("s1").await;
+    plugin.expect_start("s1").await;
+    at_rest().await;
+    let idle = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    for _ in 0..20 {
+        drop(world.drain("gw", StopReason::Shutdown, Duration::from_secs(3600)).await);
+    }
+    at_rest().await;
+    let alive = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    assert!(alive <= idle, "{alive} tasks, {idle} before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_put_off_before_a_drain_is_no_answer_in_it() {
+    let world = World::new();
+    let mut gateway = world.gateway("gw").await;
+    let mut plugin = world.plugin("audit").caught_up().await;
+    gateway.start("s1").await;
+    let start = plugin.expect_start("s1").await;
+    plugin.retry(&start, Duration::from_secs(3600)).await;
+    at_rest().await;
+    let report = world.drain("gw", StopReason::Shutdown, ms(500)).await.report().await;
+    assert_eq!((report.subscribers[0].owed, report.subscribers[0].retried), (1, 1));
+    assert_eq!(report.last_ack_ms, None);
+}

@@ -117,6 +117,7 @@ async fn tell_progress(
                 let _ = responses.send(last).await; // who asked may be gone: the drain is done all the same
                 return;
             }
+            () = responses.closed() => return, // the drain goes on all the same
             _ = ticks.tick() => {
                 let progress = commands.ask(|reply| Command::Progress { ticket, reply }).await.flatten();
                 if let Some(progress) = progress {
