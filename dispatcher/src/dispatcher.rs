@@ -3,15 +3,33 @@
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::time::Duration;
-//! use hookwire::{config::Config, dispatcher::Dispatcher};
+//! use hookwire::{
+//!     config::Config,
+//!     dispatcher::Dispatcher,
+//!     serve::{connection::ConnectionLimits, listen::Listener},
+//! };
 //! use hookwire_protocol::v1::{GatewayEvent, SessionRef, StopReason};
+//! use tokio::sync::watch;
 //!
-//! let dispatcher = Dispatcher::start(&Config::default());
+//! // Plugins connect here.
+//! let config = Config::default();
+//! let dispatcher = Dispatcher::start(&config);
+//! let listener = Listener::bind(&config.listen, config.insecure_listen)?;
+//! let server = listener.serve(dispatcher.routes(), ConnectionLimits::from(&config));
+//!
+//! // Never blocks; the receipt that it returns may be awaited, or dropped.
 //! let emitter = dispatcher.emitter("my-gateway", "boot-1").await?;
 //! let session = SessionRef { id: Some("s1".into()), ..Default::default() };
 //! emitter.emit(GatewayEvent { hook: "session_start".into(), session: Some(session), ..Default::default() }).await?;
+//!
+//! // At the gateway's stop: every session ends, and its plugins have two seconds to say that they have seen it.
 //! let report = dispatcher.drain("my-gateway", StopReason::Shutdown, Duration::from_secs(2)).await?;
 //! println!("{} sessions ended", report.sessions_ended);
+//!
+//! // Plugins are told to come back for the next process, and every connection ends.
+//! let (_hurry, never) = watch::channel(false);
+//! dispatcher.stop(StopReason::Shutdown, Duration::ZERO, never).await;
+//! server.close(Duration::from_millis(250)).await;
 //! # Ok(())
 //! # }
 //! ```
@@ -29,7 +47,7 @@ use uuid::Uuid;
 
 use crate::{
     config::Config,
-    drain::DrainOrder,
+    drain::{DrainOrder, MAX_BUDGET},
     emit::{
         emitter::{self, Emitter},
         service::{GatewayService, Sources},
@@ -114,8 +132,8 @@ impl Dispatcher {
         Ok(emitter::attach(self.commands.clone(), self.sources.next(), hello).await?)
     }
 
-    /// Ends all sessions of one gateway, and waits for the acknowledgements until the budget is spent. A second call
-    /// joins the first.
+    /// Ends all sessions of one gateway, and waits for the acknowledgements until the budget is spent: an hour at
+    /// most. A second call joins the first.
     ///
     /// # Errors
     /// The gateway has never attached, or the dispatcher has stopped.
@@ -126,6 +144,7 @@ impl Dispatcher {
         budget: Duration,
     ) -> Result<DrainReport, Declined> {
         let (gateway, restart_expected) = (Some(gateway_id.to_owned()), Duration::ZERO);
+        let budget = budget.min(MAX_BUDGET);
         let order = DrainOrder { gateway, boot: None, reason, budget, restart_expected };
         let (report, awaited) = oneshot::channel();
         let ticket = self.commands.ask(|reply| Command::Drain { order, reply, report }).await;
@@ -133,8 +152,8 @@ impl Dispatcher {
         Ok(awaited.await.map_err(|_| Refused::Stopping)?)
     }
 
-    /// Drains every gateway, then ends every stream with Goodbye(STOPPING). From its start on nothing is taken in.
-    /// When `hurry` turns true, 200 ms of the budget are left.
+    /// Drains every gateway, for an hour at most, then ends every stream with Goodbye(STOPPING). From its start on
+    /// nothing is taken in. When `hurry` turns true, 200 ms of the budget are left.
     pub async fn stop(
         &self,
         reason: StopReason,
@@ -142,6 +161,7 @@ impl Dispatcher {
         mut hurry: watch::Receiver<bool>,
     ) -> DrainReport {
         let (report, mut drained) = oneshot::channel();
+        let budget = budget.min(MAX_BUDGET);
         self.commands.send(Command::Stop { reason, budget, report }).await;
         let report = tokio::select! {
             report = &mut drained => report,

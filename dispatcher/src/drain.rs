@@ -1,36 +1,29 @@
 //! The end of a boot: who is owed what, until when, and how it went.
 //!
-//! A gateway's Drain, a dispatcher's stop, a boot that is lost or replaced by a newer one: each is a [`Closing`] of one
+//! A gateway's Drain, a dispatcher's stop, a boot that is lost or replaced by a newer one: each is a closing of one
 //! gateway. It fixes what is owed at one moment; every entry that closes afterwards is counted where it belongs.
 
-use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
-    time::Duration,
-};
+mod begin;
+mod closing;
+mod count;
+mod finish;
 
-use bytes::Bytes;
-use hookwire_protocol::{
-    hook,
-    v1::{self, BatchKind, SessionEndReason, StopReason, subscribe_response},
-};
+use std::time::Duration;
 
+use hookwire_protocol::v1::{self, SessionEndReason, StopReason};
+
+pub(crate) use self::closing::{ClosingId, Closings};
+use self::closing::{Stage, Waiter};
 use crate::{
-    emit::{
-        boots::{GatewayIx, digest},
-        encode::{EventId, Parts, Payload},
-    },
-    fanout::registry::{Subscriber, SubscriberIx},
+    emit::boots::GatewayIx,
     machine::{Effect, Machine, Now, Refused},
-    serve::stream::{Due, Phase, Turn},
-    settle::{decide::Ending, lives::LifeRef},
 };
+
+/// The longest budget that may be asked for: a drain is bounded, whoever asks.
+pub(crate) const MAX_BUDGET: Duration = Duration::from_secs(3600);
 
 /// A second signal leaves this much.
 const HURRY: Duration = Duration::from_millis(200);
-
-/// One closing; never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct ClosingId(u64);
 
 /// Somebody who waits for a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,109 +48,6 @@ pub(crate) struct DrainOrder {
     pub(crate) reason: StopReason,
     pub(crate) budget: Duration,
     pub(crate) restart_expected: Duration,
-}
-
-/// How far one subscriber has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// Its ends are awaited.
-    Ends,
-    /// Its gateway_stop is.
-    Stop,
-    Done,
-}
-
-/// One subscriber's part in a closing. `owed = due + acked + accepted + rejected + carried over`, at any time.
-#[derive(Debug)]
-struct Share {
-    stage: Stage,
-    report: v1::SubscriberReport,
-    /// Ends that are still awaited.
-    due: u64,
-    /// Those that were given up because their RETRY does not fit.
-    given_up: HashSet<LifeRef>,
-}
-
-/// The end of one gateway's boot, under way.
-#[derive(Debug)]
-struct Closing {
-    id: ClosingId,
-    gateway: GatewayIx,
-    boot: Box<str>,
-    reason: StopReason,
-    /// A boot that was lost or replaced: nobody is told of a drain, and nobody waits for one.
-    quiet: bool,
-    /// What was decided up to here is owed.
-    mark: u64,
-    /// All shares are given, and whoever waits for it is known: it may finish.
-    begun: bool,
-    started: Duration,
-    deadline: Duration,
-    /// When the gateway expects to be back, from the start on; zero where nobody knows.
-    restart_expected: Duration,
-    sessions_ended: u64,
-    last_answer: Option<Duration>,
-    /// The gateway_stop's bytes: made at once, since a newer boot may follow. `None` where it was told before.
-    stop: Option<Bytes>,
-    shares: BTreeMap<SubscriberIx, Share>,
-    finished: Option<Duration>,
-}
-
-/// A report that is awaited.
-#[derive(Debug)]
-struct Waiter {
-    ticket: Ticket,
-    scope: String,
-    reason: StopReason,
-    budget: Duration,
-    started: Duration,
-    closings: Vec<ClosingId>,
-}
-
-/// All that are under way.
-#[derive(Debug, Default)]
-pub(crate) struct Closings {
-    closings: Vec<Closing>,
-    waiters: Vec<Waiter>,
-    count: u64,
-}
-
-impl Closings {
-    /// Whether a drain of this gateway is under way: there is no time for anything but starts and ends.
-    pub(crate) fn drains(&self, gateway: GatewayIx) -> bool {
-        self.closings.iter().any(|it| it.gateway == gateway && !it.quiet && it.finished.is_none())
-    }
-
-    /// Whether a drain waits for an end that was decided there: a newer boot's ends are none of its.
-    pub(crate) fn waits_for(&self, gateway: GatewayIx, decided: u64) -> bool {
-        let drains = |it: &Closing| it.gateway == gateway && !it.quiet && it.finished.is_none();
-        self.closings.iter().any(|it| drains(it) && decided <= it.mark)
-    }
-
-    /// When the next deadline comes.
-    pub(crate) fn next_deadline(&self) -> Option<Duration> {
-        self.closings.iter().filter(|it| it.finished.is_none()).map(|it| it.deadline).min()
-    }
-
-    /// What is left for a subscriber that a drain waits for.
-    pub(crate) fn left(&self, ix: SubscriberIx, now: Duration) -> Option<Duration> {
-        let waits =
-            |it: &&Closing| !it.quiet && it.shares.get(&ix).is_some_and(|share| share.stage != Stage::Done);
-        self.closings.iter().filter(waits).map(|it| it.deadline.saturating_sub(now)).min()
-    }
-
-    fn number(&mut self) -> u64 {
-        self.count += 1;
-        self.count
-    }
-}
-
-impl Closing {
-    /// The share that is owed this life's end, if it is still awaited there.
-    fn share_of(&mut self, ix: SubscriberIx, gateway: GatewayIx, decided: Option<u64>) -> Option<&mut Share> {
-        let owed = self.gateway == gateway && decided.is_some_and(|position| position <= self.mark);
-        self.shares.get_mut(&ix).filter(|share| owed && share.stage == Stage::Ends)
-    }
 }
 
 impl Machine {
@@ -193,6 +83,12 @@ impl Machine {
         for closing in &mut self.closings.closings {
             closing.deadline = closing.deadline.min(now.mono + HURRY);
         }
+    }
+
+    /// Nobody waits for this report any more; the drain goes on.
+    pub(crate) fn forget_waiter(&mut self, ticket: Ticket) {
+        self.closings.waiters.retain(|waiter| waiter.ticket != ticket);
+        self.report_finished();
     }
 
     /// How a drain goes.
@@ -259,13 +155,16 @@ impl Machine {
     /// A drain that is under way is joined: the earlier deadline wins.
     fn drain_gateways(&mut self, order: &DrainOrder, gateways: &[GatewayIx], stop: bool) -> Ticket {
         let started = self.now.mono;
+        self.closings.gathering = true;
         let closings: Vec<_> = gateways.iter().map(|ix| self.join_or_begin(*ix, order, stop)).collect();
         let ticket = Ticket(self.closings.number());
         let scope = order.gateway.clone().unwrap_or_else(|| "all".to_owned());
-        let (reason, budget) = (order.reason, order.budget);
-        let waiter = Waiter { ticket, scope, reason, budget, started, closings: closings.clone() };
-        self.closings.waiters.push(waiter);
-        self.begun(&closings);
+        // Who joins gets the first one's report: that one's reason is what the ends say.
+        let first = self.closings.waiters.iter().find(|it| !closings.is_empty() && it.closings == closings);
+        let (reason, budget) = first.map_or((order.reason, order.budget), |it| (it.reason, it.budget));
+        self.closings.waiters.push(Waiter { ticket, scope, reason, budget, started, closings });
+        self.closings.gathering = false;
+        self.report_finished();
         ticket
     }
 
@@ -289,452 +188,5 @@ impl Machine {
             self.boot_is_over(ix);
         }
         self.begin_closing(ix, order, None)
-    }
-
-    /// Fixes what is owed: decides all that live, and gives everybody a share.
-    fn begin_closing(
-        &mut self,
-        ix: GatewayIx,
-        order: &DrainOrder,
-        quiet: Option<SessionEndReason>,
-    ) -> ClosingId {
-        let id = ClosingId(self.closings.number());
-        let drain_reason = match order.reason {
-            StopReason::Restart => SessionEndReason::Restart,
-            StopReason::Shutdown | StopReason::Unspecified => SessionEndReason::Shutdown,
-        };
-        if quiet.is_none() {
-            self.cancel_starts_of(ix);
-        }
-        let boot = &mut self.gateways.at_mut(ix).boot;
-        let told = std::mem::replace(&mut boot.stop_told, true);
-        let stop = (!told).then(|| self.stop_event(ix, order.reason));
-        let closing = Closing {
-            id,
-            gateway: ix,
-            boot: self.gateways.at(ix).boot.id.clone(),
-            reason: order.reason,
-            quiet: quiet.is_some(),
-            mark: u64::MAX, // what is decided from here on is decided by this closing
-            begun: false,
-            started: self.now.mono,
-            deadline: self.now.mono + order.budget,
-            restart_expected: order.restart_expected,
-            sessions_ended: 0,
-            last_answer: None,
-            stop,
-            shares: BTreeMap::new(),
-            finished: None,
-        };
-        self.closings.closings.push(closing);
-        let ended = self.decide_all(ix, quiet.unwrap_or(drain_reason));
-        self.give_shares(id, ended);
-        id
-    }
-
-    /// At a drain no start is written any more: one without an entry goes together with its end.
-    fn cancel_starts_of(&mut self, gateway: GatewayIx) {
-        for ix in self.registry.indices() {
-            let of_gateway = |slot: &u32| self.lives.at(*slot).gateway == gateway;
-            let wanted: Vec<_> = self.registry.at(ix).marks.wanted().filter(of_gateway).collect();
-            wanted.into_iter().for_each(|slot| self.cancel_start(ix, slot));
-        }
-    }
-
-    fn decide_all(&mut self, ix: GatewayIx, reason: SessionEndReason) -> u64 {
-        let live = self.lives.iter().filter(|(_, life)| life.gateway == ix && life.alive());
-        let mut live: Vec<_> = live.map(|(slot, life)| (life.incarnation, slot)).collect();
-        live.sort_unstable();
-        let by_gateway = self.gateways.at(ix).boot.closed;
-        for (incarnation, slot) in &live {
-            let id = self.lives.at(*slot).id.clone();
-            let (said, time_unix_nano) = (v1::SessionEnd::default(), self.now.unix_nano);
-            self.decide(*slot, Ending { reason, said, time_unix_nano, traceparent: "", synthetic: true });
-            if by_gateway {
-                self.gateway_ended(ix, &id, *incarnation, reason);
-            }
-        }
-        live.len() as u64
-    }
-
-    fn give_shares(&mut self, id: ClosingId, ended: u64) {
-        let mark = self.position();
-        let Some(closing) = self.closings.closings.iter_mut().find(|it| it.id == id) else { return };
-        (closing.mark, closing.sessions_ended) = (mark, ended);
-        let (gateway, quiet, deadline) = (closing.gateway, closing.quiet, closing.deadline);
-        for ix in self.registry.indices() {
-            let owed = self.owed_of(ix, gateway, quiet);
-            let late = || self.late_retries(ix, gateway, deadline);
-            let given_up = if quiet { HashSet::new() } else { late() };
-            let retried = given_up.len() as u64;
-            let subscriber = self.registry.at(ix);
-            let id_there = subscriber.id.to_string();
-            let mut share = Share {
-                stage: Stage::Ends,
-                report: v1::SubscriberReport { id: id_there, owed, retried, ..Default::default() },
-                due: owed - retried,
-                given_up,
-            };
-            if subscriber.stream.is_none() {
-                share.stage = Stage::Done;
-                share.report.unreachable = owed;
-            }
-            if let Some(closing) = self.closings.closings.iter_mut().find(|it| it.id == id) {
-                closing.shares.insert(ix, share);
-            }
-            if !quiet {
-                self.notice(ix, id, owed);
-                self.bring_forward(ix, gateway);
-            }
-            self.move_on(id, ix);
-        }
-    }
-
-    /// Ends that are due to a subscriber, at the start of a closing.
-    fn owed_of(&self, ix: SubscriberIx, gateway: GatewayIx, quiet: bool) -> u64 {
-        let Some(subscriber) = self.registry.get(ix) else { return 0 };
-        let ended = |slot: &u32| {
-            let life = self.lives.at(*slot);
-            life.gateway == gateway && !life.alive()
-        };
-        let wanted = if quiet { subscriber.marks.wanted().filter(ended).count() } else { 0 };
-        (subscriber.marks.open().filter(ended).count() + wanted) as u64
-    }
-
-    fn notice(&mut self, ix: SubscriberIx, id: ClosingId, owed: u64) {
-        let Some(closing) = self.closings.closings.iter().find(|it| it.id == id) else { return };
-        let back_in = closing.restart_expected.saturating_sub(self.now.mono - closing.started);
-        let notice = v1::DrainNotice {
-            gateway_id: self.gateways.at(closing.gateway).id.to_string(),
-            boot_id: closing.boot.to_string(),
-            reason: closing.reason.into(),
-            budget_ms: closing.deadline.saturating_sub(self.now.mono).as_millis() as u32,
-            ends_owed: owed,
-            restart_expected_ms: back_in.as_millis() as u32,
-        };
-        if let Some(stream) = &mut self.registry.at(ix).stream {
-            stream.control.push_back(subscribe_response::Message::DrainNotice(notice));
-            self.wake(ix);
-        }
-    }
-
-    /// A stream that has not caught up yet: the drain's ends do not wait behind its announcements.
-    fn bring_forward(&mut self, ix: SubscriberIx, gateway: GatewayIx) {
-        let Self { registry, lives, .. } = self;
-        let Some(stream) = &mut registry.at(ix).stream else { return };
-        if stream.phase == Phase::Live {
-            return;
-        }
-        let of_gateway = |turn: &Turn| match turn.due {
-            Due::End { life, .. } => lives.get(life).is_some_and(|held| held.gateway == gateway),
-            _ => false,
-        };
-        let (forward, stay): (VecDeque<_>, _) =
-            std::mem::take(&mut stream.live).into_iter().partition(of_gateway);
-        stream.first.extend(forward);
-        stream.live = stay;
-    }
-
-    /// A subscriber that comes while a drain waits for it is told.
-    pub(crate) fn notify_of_drains(&mut self, ix: SubscriberIx) {
-        let waits =
-            |it: &&Closing| !it.quiet && it.shares.get(&ix).is_some_and(|share| share.stage == Stage::Ends);
-        let waiting = self.closings.closings.iter().filter(waits);
-        let waiting: Vec<_> = waiting.map(|it| (it.id, it.shares[&ix].due)).collect();
-        for (id, due) in waiting {
-            self.notice(ix, id, due);
-        }
-    }
-
-    /// An entry closed, or a start was cancelled: counts it where it is owed.
-    pub(crate) fn count_in_closings(&mut self, ix: SubscriberIx, life: LifeRef, outcome: Option<Outcome>) {
-        if self.closings.closings.is_empty() {
-            return;
-        }
-        let held = self.lives.at(life.slot);
-        let (gateway, decided, id) = (held.gateway, held.decided(), held.id.clone());
-        let now = self.now.mono;
-        let mut moved = Vec::new();
-        for closing in &mut self.closings.closings {
-            let started = closing.started;
-            let Some(share) = closing.share_of(ix, gateway, decided) else { continue };
-            if share.given_up.remove(&life) {
-                share.report.retried -= 1;
-            } else {
-                share.due -= 1;
-            }
-            match outcome {
-                Some(Outcome::Acked) => share.report.acked += 1,
-                Some(Outcome::Accepted) => share.report.accepted += 1,
-                Some(Outcome::Rejected) => share.report.rejected += 1,
-                None => share.report.owed -= 1, // it never was handed out
-            }
-            if outcome.is_some() {
-                let ms = (now - started).as_millis() as u32;
-                share.report.slowest = Some(v1::SlowestEnd { session: id.to_string(), ms });
-                closing.last_answer = Some(now);
-            }
-            moved.push(closing.id);
-        }
-        moved.into_iter().for_each(|id| self.move_on(id, ix));
-        self.finish_closings();
-    }
-
-    /// A RETRY that does not fit into what is left is carried over at once.
-    pub(crate) fn retry_in_closings(&mut self, ix: SubscriberIx, life: LifeRef, at: Duration) {
-        let held = self.lives.at(life.slot);
-        let (gateway, decided, now) = (held.gateway, held.decided(), self.now.mono);
-        let mut moved = Vec::new();
-        for closing in &mut self.closings.closings {
-            let too_late = at > closing.deadline;
-            let Some(share) = closing.share_of(ix, gateway, decided) else { continue };
-            if too_late && share.given_up.insert(life) {
-                share.due -= 1;
-                share.report.retried += 1;
-                moved.push(closing.id);
-            }
-            closing.last_answer = Some(now);
-        }
-        moved.into_iter().for_each(|id| self.move_on(id, ix));
-        self.finish_closings();
-    }
-
-    /// The same, for what was answered RETRY before the drain began.
-    fn late_retries(&self, ix: SubscriberIx, gateway: GatewayIx, deadline: Duration) -> HashSet<LifeRef> {
-        let Some(subscriber) = self.registry.get(ix) else { return HashSet::new() };
-        let owed =
-            |life: LifeRef| self.lives.get(life).is_some_and(|held| held.gateway == gateway && !held.alive());
-        let late = subscriber.retrying.iter().filter(|(life, at)| **at > deadline && owed(**life));
-        late.map(|(life, _)| *life).collect()
-    }
-
-    /// The gateway_stop was answered, whatever the answer.
-    pub(crate) fn gateway_stop_answered(&mut self, ix: SubscriberIx, id: ClosingId) {
-        let now = self.now.mono;
-        let Some(closing) = self.closings.closings.iter_mut().find(|it| it.id == id) else { return };
-        if let Some(share) = closing.shares.get_mut(&ix).filter(|share| share.stage == Stage::Stop) {
-            share.stage = Stage::Done;
-            closing.last_answer = Some(now);
-        }
-        self.finish_closings();
-    }
-
-    /// A stream broke: its gateway_stop is not awaited any more. Its ends are: it may come back in time.
-    pub(crate) fn stream_ended_in_closings(&mut self, ix: SubscriberIx) {
-        for closing in &mut self.closings.closings {
-            if let Some(share) = closing.shares.get_mut(&ix).filter(|share| share.stage == Stage::Stop) {
-                share.stage = Stage::Done;
-            }
-        }
-        self.finish_closings();
-    }
-
-    /// A subscriber is forgotten: nothing of it is awaited.
-    pub(crate) fn forget_in_closings(&mut self, ix: SubscriberIx) {
-        for closing in &mut self.closings.closings {
-            if let Some(share) = closing.shares.get_mut(&ix) {
-                share.stage = Stage::Done;
-            }
-        }
-        self.finish_closings();
-    }
-
-    /// The deadlines of these have come.
-    pub(crate) fn close_at_deadline(&mut self) {
-        let now = self.now.mono;
-        let due = self.closings.closings.iter().filter(|it| it.finished.is_none() && it.deadline <= now);
-        for id in due.map(|it| it.id).collect::<Vec<_>>() {
-            for ix in self.registry.indices() {
-                self.give_up(id, ix);
-            }
-        }
-        self.finish_closings();
-    }
-
-    /// The deadline has come for one subscriber: what is still due is carried over.
-    fn give_up(&mut self, id: ClosingId, ix: SubscriberIx) {
-        let retrying = self.retrying_of(id, ix);
-        let connected = self.registry.at(ix).stream.is_some();
-        let Some(closing) = self.closings.closings.iter_mut().find(|it| it.id == id) else { return };
-        let Some(share) = closing.shares.get_mut(&ix) else { return };
-        if share.stage == Stage::Ends {
-            let retried = retrying.min(share.due);
-            share.report.retried += retried;
-            let rest = share.due - retried;
-            *(if connected { &mut share.report.timed_out } else { &mut share.report.unreachable }) += rest;
-            share.due = 0;
-            self.move_on(id, ix);
-        }
-        if let Some(closing) = self.closings.closings.iter_mut().find(|it| it.id == id)
-            && let Some(share) = closing.shares.get_mut(&ix)
-        {
-            share.stage = Stage::Done;
-        }
-    }
-
-    /// Lives that are owed in a closing and wait for their RETRY.
-    fn retrying_of(&self, id: ClosingId, ix: SubscriberIx) -> u64 {
-        let Some(closing) = self.closings.closings.iter().find(|it| it.id == id) else { return 0 };
-        let Some(subscriber) = self.registry.get(ix) else { return 0 };
-        let given_up = closing.shares.get(&ix).map(|share| &share.given_up);
-        let owed = |life: &&LifeRef| {
-            let held = self.lives.get(**life);
-            held.is_some_and(|held| {
-                held.gateway == closing.gateway && held.decided().is_some_and(|at| at <= closing.mark)
-            }) && given_up.is_none_or(|given_up| !given_up.contains(*life))
-        };
-        subscriber.retrying.keys().filter(owed).count() as u64
-    }
-
-    /// Once a subscriber's ends are settled or given up: gateway_stop, then the summary.
-    fn move_on(&mut self, id: ClosingId, ix: SubscriberIx) {
-        let position = self.next_position();
-        let Some(at) = self.closings.closings.iter().position(|it| it.id == id) else { return };
-        let closing = &self.closings.closings[at];
-        let Some(share) = closing.shares.get(&ix) else { return };
-        if share.stage != Stage::Ends || share.due > 0 {
-            return;
-        }
-        let gateway = closing.gateway;
-        let closing = &mut self.closings.closings[at];
-        let Some(share) = closing.shares.get_mut(&ix) else { return };
-        let subscriber = self.registry.at(ix);
-        let stop = closing.stop.clone().filter(|_| subscriber.filter.wants_hook(hook::GATEWAY_STOP));
-        share.stage = if stop.is_some() && subscriber.stream.is_some() { Stage::Stop } else { Stage::Done };
-        let elapsed = self.now.mono - closing.started;
-        let summary = summary(&share.report, &self.gateways.at(gateway).id, &closing.boot, elapsed);
-        let quiet = closing.quiet;
-        if !quiet {
-            let shed = subscriber.queue.shed_gateway(gateway);
-            subscriber.lose(v1::GapCause::Drain, shed);
-        }
-        subscriber.tell(id, position, stop, (!quiet).then_some(summary));
-        self.wake(ix);
-    }
-
-    /// The gateway's own gateway_stop, or one in its place.
-    fn stop_event(&mut self, ix: GatewayIx, reason: StopReason) -> Bytes {
-        let gateway = self.gateways.at(ix);
-        let (boot, held) = (&gateway.boot, gateway.boot.stop.as_ref());
-        let synthetic = v1::GatewayStop { reason: reason.into(), text: String::new() };
-        let boot_digest = digest(&[&gateway.id, &boot.id]);
-        let (id, payload, time_unix_nano) = match held {
-            Some(held) => {
-                let id = EventId::Published { emitter: &held.emitter, publish_seq: held.publish_seq };
-                (id, &held.payload, held.time_unix_nano)
-            }
-            None => (EventId::Stop { boot: &boot_digest }, &synthetic, self.now.unix_nano),
-        };
-        self.encoder.encode(&Parts {
-            id,
-            hook: hook::GATEWAY_STOP,
-            gateway: &gateway.id,
-            boot: &boot.id,
-            session: None,
-            session_seq: 0,
-            time_unix_nano,
-            traceparent: "",
-            synthetic: held.is_none(),
-            late: false,
-            payload: Payload::GatewayStop(payload),
-        })
-    }
-
-    fn finish_closings(&mut self) {
-        let now = self.now.mono;
-        for closing in &mut self.closings.closings {
-            let done = closing.shares.values().all(|share| share.stage == Stage::Done);
-            if closing.finished.is_none() && closing.begun && done {
-                closing.finished = Some(now);
-            }
-        }
-        self.report_finished();
-    }
-
-    /// Whoever waits for nothing but finished closings gets a report; a closing nobody waits for is dropped.
-    fn report_finished(&mut self) {
-        let Closings { closings, waiters, .. } = &mut self.closings;
-        let finished = |id: &ClosingId| closings.iter().any(|it| it.id == *id && it.finished.is_some());
-        let (done, waiting): (Vec<_>, Vec<_>) =
-            std::mem::take(waiters).into_iter().partition(|waiter| waiter.closings.iter().all(finished));
-        *waiters = waiting;
-        for waiter in done {
-            let report = self.report(&waiter);
-            self.effect(Effect::Drained(waiter.ticket, report));
-        }
-        let Closings { closings, waiters, .. } = &mut self.closings;
-        closings.retain(|it| {
-            it.finished.is_none() || waiters.iter().any(|waiter| waiter.closings.contains(&it.id))
-        });
-    }
-
-    fn report(&self, waiter: &Waiter) -> v1::DrainReport {
-        let mine = || self.closings.closings.iter().filter(|it| waiter.closings.contains(&it.id));
-        let known = self.registry.by_id().map(|(_, subscriber)| subscriber.id.to_string());
-        let mut rows: BTreeMap<String, v1::SubscriberReport> =
-            known.map(|id| (id.clone(), v1::SubscriberReport { id, ..Default::default() })).collect();
-        for share in mine().flat_map(|it| it.shares.values()) {
-            let row = rows.entry(share.report.id.clone()).or_insert_with(|| v1::SubscriberReport {
-                id: share.report.id.clone(),
-                ..Default::default()
-            });
-            add(row, &share.report);
-        }
-        let started = mine().map(|it| it.started).min().unwrap_or(waiter.started);
-        let finished = mine().filter_map(|it| it.finished).max().unwrap_or(started);
-        let last_answer = mine().filter_map(|it| it.last_answer).max();
-        v1::DrainReport {
-            reason: waiter.reason.into(),
-            scope: waiter.scope.clone(),
-            durable: self.settings.durable,
-            budget_ms: waiter.budget.as_millis() as u32,
-            elapsed_ms: (finished - started).as_millis() as u32,
-            last_ack_ms: last_answer.map(|at| (at - started).as_millis() as u32),
-            sessions_ended: mine().map(|it| it.sessions_ended).sum(),
-            subscribers: rows.into_values().collect(),
-        }
-    }
-}
-
-impl Subscriber {
-    /// Queues what a closing has to say at its end.
-    fn tell(&mut self, id: ClosingId, position: u64, stop: Option<Bytes>, summary: Option<v1::DrainSummary>) {
-        let Some(stream) = &mut self.stream else { return };
-        let kind = BatchKind::Live;
-        let lane = if stream.phase == Phase::Live { &mut stream.live } else { &mut stream.first };
-        let stop = stop.map(|event| Due::GatewayStop(id, event));
-        let summary = summary.map(|it| Due::Control(subscribe_response::Message::DrainSummary(it)));
-        lane.extend(stop.into_iter().chain(summary).map(|due| Turn { position, kind, due }));
-    }
-}
-
-fn summary(report: &v1::SubscriberReport, gateway: &str, boot: &str, elapsed: Duration) -> v1::DrainSummary {
-    v1::DrainSummary {
-        gateway_id: gateway.to_owned(),
-        boot_id: boot.to_owned(),
-        owed: report.owed,
-        acked: report.acked,
-        accepted: report.accepted,
-        rejected: report.rejected,
-        timed_out: report.timed_out,
-        unreachable: report.unreachable,
-        retried: report.retried,
-        carried_over: report.timed_out + report.unreachable + report.retried,
-        elapsed_ms: elapsed.as_millis() as u32,
-    }
-}
-
-fn add(row: &mut v1::SubscriberReport, other: &v1::SubscriberReport) {
-    row.owed += other.owed;
-    row.acked += other.acked;
-    row.accepted += other.accepted;
-    row.rejected += other.rejected;
-    row.timed_out += other.timed_out;
-    row.unreachable += other.unreachable;
-    row.retried += other.retried;
-    row.carried_over = row.timed_out + row.unreachable + row.retried;
-    let slower = other.slowest.as_ref().map(|it| it.ms) >= row.slowest.as_ref().map(|it| it.ms);
-    if slower && other.slowest.is_some() {
-        row.slowest.clone_from(&other.slowest);
     }
 }

@@ -21,7 +21,10 @@ use crate::{
         encode::Encoder,
         publish::Item,
     },
-    fanout::registry::{Registry, SubscriberIx},
+    fanout::{
+        catalogue::Hooks,
+        registry::{Registry, SubscriberIx},
+    },
     metrics::Counters,
     serve::{frame::Frame, stream::StreamId},
     settle::{
@@ -78,6 +81,8 @@ pub(crate) enum Effect {
     Dismiss(StreamId, Frame),
     /// This gateway's stream is over.
     EndSource(SourceId, GoodbyeReason),
+    /// This gateway has been away for longer than its grace.
+    GatewayLost(String),
     /// This drain has ended.
     Drained(Ticket, v1::DrainReport),
 }
@@ -132,14 +137,15 @@ pub(crate) struct Machine {
     /// Events of the batch that is being taken in.
     pub(crate) chunk: BytesMut,
     pub(crate) items: Vec<Item>,
-    /// Hook names that were seen, by index.
-    pub(crate) hooks: Vec<Box<str>>,
+    pub(crate) hooks: Hooks,
     /// What was answered RETRY, by when it is due again.
     pub(crate) retries: BTreeMap<(Duration, u64), (StreamId, LifeRef)>,
     /// When deliveries are next looked through for an overdue answer.
     pub(crate) next_overdue_check: Option<Duration>,
     pub(crate) stopping: bool,
     pub(crate) step: Step,
+    /// How many boots there were.
+    pub(crate) boots: u32,
     incarnations: u64,
     positions: u64,
     stream_epochs: u32,
@@ -160,11 +166,12 @@ impl Machine {
             encoder: Encoder::default(),
             chunk: BytesMut::new(),
             items: Vec::new(),
-            hooks: Vec::new(),
+            hooks: Hooks::default(),
             retries: BTreeMap::new(),
             next_overdue_check: None,
             stopping: false,
             step: Step::default(),
+            boots: 0,
             incarnations: 0,
             positions: 0,
             stream_epochs: 0,

@@ -17,6 +17,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use tonic::Status;
+use tracing::{info, warn};
 
 use crate::{
     drain::{DrainOrder, Ticket},
@@ -31,7 +32,7 @@ use crate::{
 };
 
 /// Commands that may wait: a peer that floods waits for its own turn.
-const COMMANDS: usize = 1024;
+const COMMANDS: usize = 256;
 
 /// Commands that are taken at once, before streams are served again.
 const COMMANDS_AT_ONCE: usize = 64;
@@ -200,8 +201,13 @@ impl Worker {
         match command {
             Command::Attach { source, hello, ended, reply } => {
                 let outcome = self.machine.attach(now, source, &hello);
-                if outcome.is_ok() {
-                    self.sources.insert(source, ended);
+                let (gateway, boot) = (&hello.gateway_id, &hello.boot_id);
+                match &outcome {
+                    Ok(_) => {
+                        info!(gateway, boot, source = source.0, "gateway attached");
+                        self.sources.insert(source, ended);
+                    }
+                    Err(refused) => warn!(gateway, boot, %refused, "gateway refused"),
                 }
                 let _ = reply.send(outcome);
             }
@@ -210,23 +216,34 @@ impl Worker {
             }
             Command::EmitterLost(lost) => self.machine.emitter_lost(lost),
             Command::Detach(source) => {
-                self.sources.remove(&source);
+                if self.sources.remove(&source).is_some() {
+                    info!(source = source.0, "gateway's stream ended");
+                }
                 self.machine.detach(now, source);
             }
             Command::Subscribe { stream, hello, outlet, reply } => {
                 let outcome = self.machine.subscribe(now, stream, &hello);
-                if outcome.is_ok() {
-                    self.outlets.insert(stream, outlet);
+                let (subscriber, instance) = (&hello.subscriber_id, &hello.instance_id);
+                match &outcome {
+                    Ok(()) => {
+                        info!(subscriber, instance, stream = stream.0, "plugin subscribed");
+                        self.outlets.insert(stream, outlet);
+                    }
+                    Err(refused) => warn!(subscriber, instance, %refused, "plugin refused"),
                 }
                 let _ = reply.send(outcome);
             }
             Command::Ack { stream, ack } => self.machine.ack(now, stream, &ack),
             Command::Leave { stream, release, status } => {
+                let refused = status.as_ref().map(Status::message);
+                info!(stream = stream.0, release, refused, "plugin's stream ended");
                 self.machine.leave(now, stream, release);
                 self.outlets.finish(stream, status.map_or_else(bye, Outgoing::End));
             }
             Command::Drain { order, reply, report } => {
+                self.forget_who_left();
                 let ticket = self.machine.drain(now, &order);
+                info!(?order, refused = ticket.as_ref().err().map(ToString::to_string), "drain asked for");
                 if let Ok(ticket) = ticket {
                     self.reports.insert(ticket, report);
                 }
@@ -250,6 +267,18 @@ impl Worker {
         }
     }
 
+    /// Whoever asks for drain after drain and waits for none must not leave all of that behind.
+    fn forget_who_left(&mut self) {
+        let machine = &mut self.machine;
+        self.reports.retain(|ticket, waiting| {
+            let gone = waiting.is_closed();
+            if gone {
+                machine.forget_waiter(*ticket);
+            }
+            !gone
+        });
+    }
+
     /// Carries out what the machine's calls left behind.
     fn carry_out(&mut self) {
         // In memory there is nothing to wait for: what is recorded is as durable as it will be.
@@ -265,7 +294,12 @@ impl Worker {
                         let _ = ended.send(reason);
                     }
                 }
+                Effect::GatewayLost(gateway) => {
+                    warn!(gateway, "gateway lost: it was away for longer than its grace")
+                }
                 Effect::Drained(ticket, report) => {
+                    let (ended, ms) = (report.sessions_ended, report.elapsed_ms);
+                    info!(scope = report.scope, sessions_ended = ended, elapsed_ms = ms, "drained");
                     if let Some(waiting) = self.reports.remove(&ticket) {
                         let _ = waiting.send(report);
                     }

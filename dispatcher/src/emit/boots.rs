@@ -55,6 +55,8 @@ impl Gateway {
 #[derive(Debug)]
 pub(crate) struct Boot {
     pub(crate) id: Box<str>,
+    /// Tells the boots of all gateways apart; never used again.
+    pub(crate) number: u32,
     /// Its Drain has begun, or it has ended: nothing starts in it any more.
     pub(crate) closed: bool,
     /// Streams that are attached.
@@ -70,9 +72,10 @@ pub(crate) struct Boot {
 }
 
 impl Boot {
-    pub(crate) fn new(id: &str) -> Self {
+    pub(crate) fn new(id: &str, number: u32) -> Self {
         Self {
             id: id.into(),
+            number,
             closed: false,
             sources: BTreeSet::new(),
             emitters: HashMap::new(),
@@ -109,6 +112,7 @@ pub(crate) struct Emitter {
 pub(crate) struct HeldStop {
     pub(crate) payload: v1::GatewayStop,
     pub(crate) time_unix_nano: u64,
+    pub(crate) traceparent: String,
     pub(crate) emitter: Box<str>,
     pub(crate) publish_seq: u64,
 }

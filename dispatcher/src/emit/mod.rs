@@ -1,5 +1,6 @@
 //! 1 — A gateway hands an event over.
 
+pub(crate) mod attach;
 pub(crate) mod boots;
 pub(crate) mod check;
 pub mod emitter;

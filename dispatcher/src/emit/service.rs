@@ -22,7 +22,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::boots::SourceId;
 use crate::{
-    drain::{DrainOrder, Ticket},
+    drain::{DrainOrder, MAX_BUDGET, Ticket},
     status::{as_status, unreadable},
     worker::{Command, Commands},
 };
@@ -32,9 +32,6 @@ const RECEIPTS: usize = 16;
 
 /// How often a drain's progress is told.
 const PROGRESS: Duration = Duration::from_millis(100);
-
-/// The longest budget that may be asked for: a drain is bounded, whoever asks.
-const MAX_BUDGET: Duration = Duration::from_secs(3600);
 
 /// When a gateway should come back after the dispatcher has stopped.
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
@@ -120,6 +117,7 @@ async fn tell_progress(
                 let _ = responses.send(last).await; // who asked may be gone: the drain is done all the same
                 return;
             }
+            () = responses.closed() => return, // the drain goes on all the same
             _ = ticks.tick() => {
                 let progress = commands.ask(|reply| Command::Progress { ticket, reply }).await.flatten();
                 if let Some(progress) = progress {

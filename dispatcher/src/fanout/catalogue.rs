@@ -1,5 +1,10 @@
 //! The hooks that are known by name. Others are delivered all the same.
 
+use std::collections::HashMap;
+
+/// Different hooks that one dispatcher tells apart.
+pub(crate) const MAX_HOOKS: usize = 4096;
+
 /// The typed hooks of an OpenClaw gateway, as recorded in `tests/data/openclaw`, and the ones beside them.
 pub(crate) const HOOKS: [&str; 29] = [
     "agent_end",
@@ -32,3 +37,40 @@ pub(crate) const HOOKS: [&str; 29] = [
     "session_start",
     "subagent_ended",
 ];
+
+/// Hooks by number: those of the catalogue, then others as they are seen.
+#[derive(Debug)]
+pub(crate) struct Hooks {
+    names: Vec<Box<str>>,
+    numbers: HashMap<Box<str>, usize>,
+}
+
+impl Hooks {
+    /// In order of their numbers.
+    pub(crate) fn names(&self) -> &[Box<str>] {
+        &self.names
+    }
+
+    /// A hook's number; `None` where there is no room for another.
+    pub(crate) fn number(&mut self, name: &str) -> Option<usize> {
+        if let Some(number) = self.numbers.get(name) {
+            return Some(*number);
+        }
+        let number = self.names.len();
+        if number >= MAX_HOOKS {
+            return None;
+        }
+        self.names.push(name.into());
+        self.numbers.insert(name.into(), number);
+        Some(number)
+    }
+}
+
+impl Default for Hooks {
+    /// What a gateway makes up takes no room from those that are known.
+    fn default() -> Self {
+        let names: Vec<Box<str>> = HOOKS.into_iter().map(Into::into).collect();
+        let numbers = names.iter().cloned().zip(0..).collect();
+        Self { names, numbers }
+    }
+}

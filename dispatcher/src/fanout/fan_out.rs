@@ -7,6 +7,7 @@ use super::registry::Subscriber;
 use crate::{
     emit::publish::Item,
     machine::{Effect, Machine},
+    metrics::Counters,
     queue::{Lost, Pushed, Queued},
 };
 
@@ -19,16 +20,14 @@ impl Machine {
         let chunk = self.chunk.split().freeze();
         let Self { items, registry, step, hooks, counters, .. } = self;
         for (_, subscriber) in registry.iter_mut() {
-            for name in &hooks[subscriber.wanted_hooks.len()..] {
+            for name in &hooks.names()[subscriber.wanted_hooks.len()..] {
                 subscriber.wanted_hooks.push(subscriber.filter.wants_hook(name));
             }
-            let lost = subscriber.lost;
             for item in items.iter() {
                 if subscriber.wants(item) {
-                    subscriber.take(item, &chunk);
+                    subscriber.take(item, &chunk, counters);
                 }
             }
-            counters.deliveries_lost += subscriber.lost - lost;
             if let Some(stream) = &subscriber.stream {
                 step.effects.push(Effect::Ready(stream.id));
             }
@@ -41,7 +40,7 @@ impl Machine {
     /// An embedded emitter had no room for these: who would have got them, nobody knows any more.
     pub(crate) fn emitter_lost(&mut self, lost: Lost) {
         for ix in self.registry.indices() {
-            self.registry.at(ix).lose(GapCause::EmitterFull, lost);
+            self.registry.at(ix).lose(GapCause::EmitterFull, lost, &mut self.counters);
             self.wake(ix);
         }
     }
@@ -49,31 +48,26 @@ impl Machine {
 
 impl Subscriber {
     fn wants(&self, item: &Item) -> bool {
-        self.wanted_hooks[item.hook]
-            && (self.filter.wants_every_session()
-                || item
-                    .session
-                    .as_ref()
-                    .is_none_or(|session| self.filter.wants_session(&session.agent_id, &session.key)))
+        let wants = |(agent, key): &(Box<str>, Box<str>)| self.filter.wants_session(agent, key);
+        self.wanted_hooks[item.hook] && item.session.as_ref().is_none_or(wants)
     }
 
-    fn take(&mut self, item: &Item, chunk: &Bytes) {
+    fn take(&mut self, item: &Item, chunk: &Bytes, counters: &mut Counters) {
         let event = Queued {
             position: item.position,
-            gateway: item.gateway,
-            slot: item.slot,
-            incarnation: item.incarnation,
+            boot: item.boot,
+            life: item.life,
             chunk: chunk.clone(),
             start: item.start,
             end: item.end,
         };
         let size = event.bytes();
         let Some(stream) = &mut self.stream else {
-            return self.lose(GapCause::Away, Lost { events: 1, bytes: size });
+            return self.lose(GapCause::Away, Lost { events: 1, bytes: size }, counters);
         };
         match self.queue.push(event) {
             Pushed::Kept => {}
-            Pushed::Lost(lost) => self.lose(GapCause::QueueFull, lost),
+            Pushed::Lost(lost) => self.lose(GapCause::QueueFull, lost, counters),
             Pushed::Disconnect => {
                 stream.goodbye.get_or_insert_with(|| subscribe_response::Goodbye {
                     reason: GoodbyeReason::Slow.into(),
@@ -82,7 +76,7 @@ impl Subscriber {
                 });
                 let mut lost = self.queue.shed_all();
                 lost.add(size);
-                self.lose(GapCause::QueueFull, lost);
+                self.lose(GapCause::QueueFull, lost, counters);
             }
         }
     }

@@ -70,11 +70,6 @@ impl Filter {
         matches(&self.agents, agent) && matches(&self.keys, key)
     }
 
-    /// Whether every session is wanted.
-    pub(crate) fn wants_every_session(&self) -> bool {
-        self.agents.is_empty() && self.keys.is_empty()
-    }
-
     /// The patterns in force, and those of them that match neither the catalogue nor a hook seen so far.
     pub(crate) fn granted(&self, seen: &[Box<str>]) -> (Vec<String>, Vec<String>) {
         let unknown = self.granted.iter().filter(|text| {

@@ -9,6 +9,7 @@ use hookwire_protocol::v1::{GapCause, Retention, WhenFull};
 
 use super::filter::Filter;
 use crate::{
+    metrics::Counters,
     queue::{Lost, Queue},
     serve::stream::Stream,
     settle::{
@@ -36,8 +37,9 @@ pub(crate) struct Subscriber {
     pub(crate) queue: Queue,
     /// Starts that wait for the end of an earlier life, by that life's slot.
     pub(crate) waiting: HashMap<Slot, Vec<LifeRef>>,
-    /// Lives whose start or end was answered RETRY and is to be written again, and when.
-    pub(crate) retrying: HashMap<LifeRef, Duration>,
+    /// Lives whose start or end was answered RETRY and is to be written again, and where that stands in
+    /// `Machine::retries`.
+    pub(crate) retrying: HashMap<LifeRef, (Duration, u64)>,
     /// What was lost and not told yet, by cause.
     gaps: BTreeMap<i32, Lost>,
     displaced: VecDeque<String>,
@@ -71,10 +73,11 @@ impl Subscriber {
         }
     }
 
-    /// Counts what is lost; the next frame tells it.
-    pub(crate) fn lose(&mut self, cause: GapCause, lost: Lost) {
+    /// Counts what is lost; the next frame tells it. Every loss goes through here: a Gap, and a metric.
+    pub(crate) fn lose(&mut self, cause: GapCause, lost: Lost, counters: &mut Counters) {
         if lost.events > 0 {
             self.lost += lost.events;
+            counters.deliveries_lost += lost.events;
             self.gaps.entry(cause as i32).or_default().merge(lost);
         }
     }

@@ -7,6 +7,7 @@
 //! `HOOKWIRE_SCHEDULES` sets how many schedules are played. One that fails is shrunk, printed, and its seed kept in
 //! `proptest-regressions/`; those that found something live on in [regressions].
 
+mod hostile;
 mod journal;
 mod model;
 mod regressions;
@@ -55,5 +56,5 @@ fn every_schedule_keeps_the_contract() {
     if let Err(failure) = outcome {
         panic!("{failure}");
     }
-    assert_eq!(played.get(), cases);
+    assert!(played.get() >= cases, "those of earlier failures are played on top");
 }

@@ -7,17 +7,17 @@ use std::collections::{HashMap, VecDeque};
 use bytes::Bytes;
 use hookwire_protocol::v1::WhenFull;
 
+use crate::settle::lives::LifeRef;
+
 /// One event that waits for one subscriber. The bytes are a range of a chunk that all subscribers share.
 #[derive(Clone, Debug)]
 pub(crate) struct Queued {
     /// Its place in the order of all things.
     pub(crate) position: u64,
-    /// The gateway's index in the machine.
-    pub(crate) gateway: u32,
-    /// The slot of the life it belongs to; means nothing where `incarnation` is 0.
-    pub(crate) slot: u32,
-    /// The life it belongs to, 0 where there is none.
-    pub(crate) incarnation: u64,
+    /// The number of the boot it was published in.
+    pub(crate) boot: u32,
+    /// The life it belongs to, incarnation 0 where there is none.
+    pub(crate) life: LifeRef,
     pub(crate) chunk: Bytes,
     pub(crate) start: u32,
     pub(crate) end: u32,
@@ -128,7 +128,7 @@ impl Queue {
     /// Sets the front event aside until its session's start is written.
     pub(crate) fn hold_front(&mut self) {
         if let Some(event) = self.ready.pop_front() {
-            self.held.entry(event.incarnation).or_default().push_back(event);
+            self.held.entry(event.life.incarnation).or_default().push_back(event);
         }
     }
 
@@ -142,11 +142,11 @@ impl Queue {
         }
     }
 
-    /// Takes out what there is of one life, in order.
-    pub(crate) fn take_life(&mut self, incarnation: u64) -> Vec<Queued> {
-        let mut taken: Vec<_> = self.held.remove(&incarnation).into_iter().flatten().collect();
+    /// Takes out what there is of one life up to its end, in order.
+    pub(crate) fn take_life(&mut self, incarnation: u64, decided: u64) -> Vec<Queued> {
+        let mut taken = Vec::new();
         self.ready.retain(|event| {
-            let other = event.incarnation != incarnation;
+            let other = event.life.incarnation != incarnation || event.position > decided;
             if !other {
                 taken.push(event.clone());
             }
@@ -156,9 +156,9 @@ impl Queue {
         taken
     }
 
-    /// Loses all of one gateway's.
-    pub(crate) fn shed_gateway(&mut self, gateway: u32) -> Lost {
-        self.shed(|event| event.gateway == gateway)
+    /// Loses all of one boot's.
+    pub(crate) fn shed_boot(&mut self, boot: u32) -> Lost {
+        self.shed(|event| event.boot == boot)
     }
 
     /// Loses everything.
@@ -224,7 +224,14 @@ mod tests {
     use super::*;
 
     fn event(position: u64, incarnation: u64, size: u32) -> Queued {
-        Queued { position, gateway: 0, slot: 0, incarnation, chunk: Bytes::new(), start: 0, end: size }
+        Queued {
+            position,
+            boot: 0,
+            life: LifeRef { incarnation, slot: 0 },
+            chunk: Bytes::new(),
+            start: 0,
+            end: size,
+        }
     }
 
     fn positions(queue: &mut Queue) -> Vec<u64> {
@@ -291,13 +298,12 @@ mod tests {
     #[test]
     fn a_life_is_taken_whole_and_in_order() {
         let mut queue = Queue::new(9, 100, WhenFull::DropOldest);
-        for (position, incarnation) in [(1, 7), (2, 8), (3, 7)] {
+        for (position, incarnation) in [(1, 7), (2, 8), (3, 7), (5, 7)] {
             queue.push(event(position, incarnation, 1));
         }
-        queue.hold_front();
-        let taken: Vec<_> = queue.take_life(7).iter().map(|event| event.position).collect();
-        assert_eq!(taken, [1, 3]);
-        assert_eq!((queue.len(), queue.bytes()), (1, 1));
+        let taken: Vec<_> = queue.take_life(7, 4).iter().map(|event| event.position).collect();
+        assert_eq!(taken, [1, 3], "what came after the end at 4 is late, and stays");
+        assert_eq!((queue.len(), queue.bytes()), (2, 2));
     }
 
     #[test]
@@ -307,8 +313,8 @@ mod tests {
             queue.push(event(position, position, 5));
         }
         queue.hold_front();
-        assert_eq!(queue.shed_gateway(1), Lost::default());
-        assert_eq!(queue.shed_gateway(0), Lost { events: 3, bytes: 15 });
+        assert_eq!(queue.shed_boot(1), Lost::default());
+        assert_eq!(queue.shed_boot(0), Lost { events: 3, bytes: 15 });
         assert_eq!((queue.len(), queue.bytes()), (0, 0));
     }
 }

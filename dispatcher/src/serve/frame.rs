@@ -7,7 +7,7 @@ use prost::{
     encoding::{encode_varint, encoded_len_varint},
 };
 
-/// gRPC's own prefix: not compressed, then the length (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
+/// gRPC's own prefix: not compressed, then the length (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
 const PREFIX_BYTES: usize = 5;
 
 /// `SubscribeResponse.events`, length-delimited.

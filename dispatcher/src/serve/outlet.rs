@@ -190,6 +190,16 @@ impl http_body::Body for Outflow {
     }
 }
 
+impl Drop for Outflow {
+    /// The transport is gone: what the worker still keeps for it would be kept for ever.
+    fn drop(&mut self) {
+        self.frames.close(); // first: the worker looks for room as soon as it is told
+        if self.starved.take() {
+            let _ = self.ready.send(self.stream); // without a worker there is nothing to let go of
+        }
+    }
+}
+
 fn trailers(status: &Status) -> HeaderMap {
     let mut trailers = HeaderMap::new();
     // Fails only for a text that no header can hold, and then the code alone must do.
@@ -197,4 +207,30 @@ fn trailers(status: &Status) -> HeaderMap {
         let _ = Status::new(status.code(), "").add_header(&mut trailers);
     }
     trailers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STREAM: StreamId = StreamId(1);
+
+    fn frame() -> Frame {
+        Frame { pieces: vec![Bytes::from_static(b"x")], last: false }
+    }
+
+    #[test]
+    fn the_last_frame_for_a_peer_that_never_reads_is_let_go_of_with_its_transport() {
+        let (ready, mut wakes) = mpsc::unbounded_channel();
+        let (outlet, outflow, _reader) = outlet(STREAM, ready);
+        let mut outlets = Outlets::default();
+        outlets.insert(STREAM, outlet);
+        assert!(!outlets.fill(STREAM, || Some(frame())), "it is full, and not over");
+        outlets.finish(STREAM, Outgoing::End(Status::ok("")));
+        assert!(!outlets.is_empty(), "the last frame waits");
+        drop(outflow);
+        assert_eq!(wakes.try_recv(), Ok(STREAM));
+        outlets.fill(STREAM, || None);
+        assert!(outlets.is_empty());
+    }
 }

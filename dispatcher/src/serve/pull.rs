@@ -87,20 +87,15 @@ impl Machine {
     /// A message that has its place among the turns, or the last one of all.
     fn pull_message(&mut self, ix: SubscriberIx) -> Option<Frame> {
         let stream = self.registry.at(ix).stream.as_mut()?;
-        let stays = stream.goodbye.is_none(); // nothing live goes out before a Goodbye
-        let lanes = [(&mut stream.first, true), (&mut stream.live, stays)];
-        for (lane, _) in lanes.into_iter().filter(|(_, goes_out)| *goes_out) {
-            if let Some(turn) = lane.pop_front_if(|turn| matches!(turn.due, Due::Control(_)))
-                && let Due::Control(message) = turn.due
-            {
-                return Some(Frame::control(message));
+        let control = |turn: &mut Turn| matches!(turn.due, Due::Control(_));
+        let turn = stream.first.pop_front_if(control).or_else(|| stream.live.pop_front_if(control));
+        match (turn.map(|turn| turn.due), &stream.goodbye) {
+            (Some(Due::Control(message)), _) => Some(Frame::control(message)),
+            (None, Some(goodbye)) if stream.first.is_empty() => {
+                Some(Frame::control(subscribe_response::Message::Goodbye(goodbye.clone())))
             }
-            if !lane.is_empty() {
-                return None;
-            }
+            _ => None,
         }
-        let goodbye = stream.goodbye.clone()?;
-        Some(Frame::control(subscribe_response::Message::Goodbye(goodbye)))
     }
 
     /// Where the next write stands, its kind (`None` for a message of its own), and its size in bytes.
@@ -182,8 +177,7 @@ impl Machine {
         let turn = if lane == Lane::First { stream.first.front()? } else { stream.live.front()? };
         Some(match &turn.due {
             Due::Start(life) => self.look_at_start(subscriber, *life, turn.kind),
-            Due::End { swept: true, .. } => Front::Write,
-            Due::End { life, .. } => self.look_at_end(subscriber, *life, turn.kind),
+            Due::End { life, swept } => self.look_at_end(subscriber, *life, turn.kind, *swept),
             Due::Event(_) | Due::GatewayStop(..) | Due::Control(_) => Front::Write,
         })
     }
@@ -210,7 +204,7 @@ impl Machine {
         if held.has_earlier { self.lives.earlier(slot).find(unwritten) } else { None }
     }
 
-    fn look_at_end(&self, subscriber: &Subscriber, life: LifeRef, kind: BatchKind) -> Front {
+    fn look_at_end(&self, subscriber: &Subscriber, life: LifeRef, kind: BatchKind, swept: bool) -> Front {
         let Some(held) = self.lives.get(life) else { return Front::Skip };
         let marks = &subscriber.marks;
         let written = marks.end_is_written(life.slot);
@@ -218,18 +212,20 @@ impl Machine {
             return Front::Skip;
         }
         let may_hold = subscriber.queue.front().is_some_and(|event| event.position <= held.last_position);
-        if may_hold && !written { Front::TakeAlong(life) } else { Front::Write }
+        if may_hold && !written && !swept { Front::TakeAlong(life) } else { Front::Write }
     }
 
     /// An end takes along what the queue still holds of its own session; a drain leaves no time for that.
     fn take_along(&mut self, ix: SubscriberIx, lane: Lane, life: LifeRef) {
         let held = self.lives.at(life.slot);
-        let drains = held.decided().is_some_and(|at| self.closings.waits_for(held.gateway, at));
+        let (drains, decided) = (self.closings.drain(held), held.decided().unwrap_or(u64::MAX));
         let subscriber = self.registry.at(ix);
-        if drains {
-            subscriber.shed_life(life.incarnation);
+        // A drain that is over by now brought it before CaughtUp, where nothing live may stand.
+        let early = subscriber.stream.as_ref().is_some_and(|stream| stream.phase != Phase::Live);
+        if drains || early {
+            subscriber.shed_life(life.incarnation, decided, &mut self.counters);
         }
-        let events = subscriber.queue.take_life(life.incarnation);
+        let events = subscriber.queue.take_life(life.incarnation, decided);
         let Some(stream) = &mut subscriber.stream else { return };
         let lane = if lane == Lane::First { &mut stream.first } else { &mut stream.live };
         if let Some(Turn { due: Due::End { swept, .. }, .. }) = lane.front_mut() {
@@ -247,7 +243,7 @@ impl Machine {
         let Subscriber { queue, marks, stream: Some(stream), .. } = registry.at(ix) else { return };
         let turn = stream.live.front().filter(|_| due).map_or(u64::MAX, |turn| turn.position);
         while let Some(event) = queue.front().filter(|event| event.position < turn) {
-            let life = LifeRef { incarnation: event.incarnation, slot: event.slot };
+            let life = event.life;
             if life.incarnation == 0 || !marks.wants(life.slot) || lives.get(life).is_none() {
                 return;
             }

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// The largest message of a plugin's: a Hello with its patterns, or an Ack with its exceptions.
-const MAX_REQUEST_BYTES: usize = 1 << 20;
+const MAX_REQUEST_BYTES: usize = 256 << 10;
 
 const SUBSCRIBE: &str = "/hookwire.v1.HookService/Subscribe";
 

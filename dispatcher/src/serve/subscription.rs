@@ -15,6 +15,7 @@ use crate::{
         registry::{Subscriber, SubscriberIx},
     },
     machine::{Effect, Machine, Now, Refused},
+    metrics::Counters,
     queue::{Lost, Queue},
     settle::{
         journal::Record,
@@ -218,7 +219,7 @@ impl Machine {
             ..Default::default()
         };
         let Some(subscriber) = self.registry.get(ix) else { return welcome };
-        (welcome.granted_hooks, welcome.unknown_hooks) = subscriber.filter.granted(&self.hooks);
+        (welcome.granted_hooks, welcome.unknown_hooks) = subscriber.filter.granted(self.hooks.names());
         welcome.filter = Some(subscriber.filter.wire().clone());
         welcome.ends_owed = self.owed(subscriber) as u64;
         welcome.starts_to_replay = subscriber.marks.unsettled_len() as u64;
@@ -250,12 +251,13 @@ impl Machine {
                 lost.add(bytes);
             }
         }
-        self.counters.deliveries_lost += lost.events;
         let subscriber = self.registry.at(ix);
-        subscriber.lose(GapCause::Away, lost);
+        subscriber.lose(GapCause::Away, lost, &mut self.counters);
         subscriber.marks.forget_written();
         subscriber.waiting.clear();
-        subscriber.retrying.clear();
+        for at in std::mem::take(&mut subscriber.retrying).into_values() {
+            self.retries.remove(&at);
+        }
         let ended = |slot: &Slot| !self.lives.at(*slot).alive();
         let marks = &self.registry.at(ix).marks;
         for slot in marks.wanted().filter(ended).collect::<Vec<_>>() {
@@ -281,10 +283,10 @@ impl Machine {
 
 impl Subscriber {
     /// Loses what the queue still holds of one life, because a drain leaves no time for it.
-    pub(crate) fn shed_life(&mut self, incarnation: u64) {
+    pub(crate) fn shed_life(&mut self, incarnation: u64, decided: u64, counters: &mut Counters) {
         let mut lost = Lost::default();
-        self.queue.take_life(incarnation).iter().for_each(|event| lost.add(event.bytes()));
-        self.lose(GapCause::Drain, lost);
+        self.queue.take_life(incarnation, decided).iter().for_each(|event| lost.add(event.bytes()));
+        self.lose(GapCause::Drain, lost, counters);
     }
 }
 

@@ -54,9 +54,7 @@ impl Machine {
             return;
         }
         while let Some(delivered) = self.stream(ix).and_then(|stream| stream.answer_through(seq)) {
-            if delivered != Delivered::Answered {
-                self.settle(ix, delivered, Answer::Ok);
-            }
+            self.settle(ix, delivered, Answer::Ok);
         }
     }
 
@@ -86,19 +84,18 @@ impl Machine {
             Delivered::End(life) if self.is_open(ix, life) => self.settle_end(ix, life, answer),
             Delivered::GatewayStop(closing) => self.gateway_stop_answered(ix, closing),
             // The entry was let go of since, or the event never had one.
-            Delivered::Start(_) | Delivered::End(_) | Delivered::Event { .. } | Delivered::Answered => {}
+            Delivered::Start(_) | Delivered::End(_) | Delivered::Event { .. } => {}
         }
     }
 
     fn settle_start(&mut self, ix: SubscriberIx, life: LifeRef, answer: Answer) {
         match answer {
             Answer::Ok | Answer::Accepted => {
-                let subscriber = self.registry.at(ix);
-                if !subscriber.marks.settle_start(life.slot) {
+                if !self.registry.at(ix).marks.settle_start(life.slot) {
                     return; // an announcement of what was settled long ago: a RETRY is its end's
                 }
-                subscriber.retrying.remove(&life);
-                let (subscriber, incarnation) = (subscriber.id.clone(), life.incarnation);
+                self.forget_retry(ix, life);
+                let (subscriber, incarnation) = (self.registry.at(ix).id.clone(), life.incarnation);
                 self.record(Record::StartSettled { subscriber, incarnation });
                 if !self.lives.at(life.slot).alive() {
                     self.end_is_due(ix, life);
@@ -130,12 +127,20 @@ impl Machine {
     fn retry(&mut self, ix: SubscriberIx, life: LifeRef, after: Duration) {
         let at = self.now.mono + after;
         let number = self.next_position(); // two may be due at the same moment
+        self.forget_retry(ix, life);
         let subscriber = self.registry.at(ix);
         let Some(stream) = &mut subscriber.stream else { return };
         stream.replay_ends.remove(&life.incarnation); // CaughtUp does not wait for a RETRY
-        subscriber.retrying.insert(life, at);
+        subscriber.retrying.insert(life, (at, number));
         self.retries.insert((at, number), (stream.id, life));
         self.retry_in_closings(ix, life, at);
+    }
+
+    /// It is not to be written again.
+    pub(crate) fn forget_retry(&mut self, ix: SubscriberIx, life: LifeRef) {
+        if let Some(at) = self.registry.at(ix).retrying.remove(&life) {
+            self.retries.remove(&at);
+        }
     }
 
     /// The delays of these have passed.

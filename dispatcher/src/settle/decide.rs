@@ -164,7 +164,7 @@ impl Machine {
         let kind = if earlier { BatchKind::Redelivered } else { BatchKind::Live };
         let turn = Turn { position, kind, due: Due::End { life, swept: false } };
         // A drain waits for it, or CaughtUp does: behind announcements it would come too late.
-        if stream.phase != Phase::Live && (earlier || closings.waits_for(held.gateway, position)) {
+        if stream.phase != Phase::Live && (earlier || closings.drain(held)) {
             stream.first.push_back(turn);
         } else {
             stream.live.push_back(turn);
@@ -194,9 +194,9 @@ impl Machine {
         life.holders -= 1;
         let life = LifeRef { incarnation: life.incarnation, slot };
         self.count_in_closings(ix, life, outcome);
+        self.forget_retry(ix, life);
         let subscriber = self.registry.at(ix);
         subscriber.marks.close(slot);
-        subscriber.retrying.remove(&life);
         subscriber.queue.release(life.incarnation);
         if let Some(stream) = &mut subscriber.stream {
             stream.replay_ends.remove(&life.incarnation);

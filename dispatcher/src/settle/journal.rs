@@ -35,7 +35,7 @@ pub(crate) enum Record {
 
 impl Record {
     /// Losing a settlement costs a redelivery, never an end: nothing needs to wait for it.
-    #[cfg(test)] // the journal comes later; its interface is exercised by a fake one
+    #[cfg_attr(not(test), expect(dead_code, reason = "a journal asks, and so far only the tests' has to"))]
     pub(crate) fn may_be_lost(&self) -> bool {
         matches!(self, Self::StartSettled { .. } | Self::Closed { .. })
     }

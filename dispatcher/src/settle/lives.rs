@@ -135,6 +135,18 @@ impl Lives {
             .max_by_key(|life| life.incarnation)
     }
 
+    /// A life of this id that has ended: this one, or the last that is still held. Its slot is only good with
+    /// [`Lives::get`]: the life may be held no more.
+    pub(crate) fn ended_ref(&self, gateway: u32, id: &str, incarnation: Option<u64>) -> LifeRef {
+        let mut held =
+            self.with_id(gateway, id).map(|slot| LifeRef { incarnation: self.at(slot).incarnation, slot });
+        match incarnation {
+            Some(incarnation) => held.find(|life| life.incarnation == incarnation),
+            None => held.filter(|life| !self.at(life.slot).alive()).max(),
+        }
+        .unwrap_or(LifeRef { incarnation: incarnation.unwrap_or(0), slot: 0 })
+    }
+
     /// Earlier lives of the same id or key that have ended and are still held, in no order.
     pub(crate) fn earlier(&self, slot: Slot) -> impl Iterator<Item = Slot> {
         let later = self.at(slot);

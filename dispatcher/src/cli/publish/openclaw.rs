@@ -48,7 +48,10 @@ const CTX_FIELDS: [&str; 24] = [
 /// A line that is no hook firing.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BadLine {
-    /// Not JSON, not an object, or without a string `hook`.
+    /// A list, a text, anything but an object: serde would take a list of four for a line.
+    #[error("it is not a JSON object")]
+    NoObject,
+    /// Not JSON, or without a string `hook`.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
     /// `hook` is the empty string.
@@ -79,6 +82,9 @@ struct Line<'a> {
 /// # Errors
 /// When the line is not JSON, is no object, names no hook, or its `event` is no object.
 pub(super) fn read_line(line: &[u8]) -> Result<GatewayEvent, BadLine> {
+    if !line.trim_ascii_start().starts_with(b"{") {
+        return Err(BadLine::NoObject);
+    }
     let line: Line<'_> = serde_json::from_slice(line)?;
     if line.hook.is_empty() {
         return Err(BadLine::NoHook);
@@ -392,6 +398,7 @@ mod tests {
             &b"not json"[..],
             b"",
             b"[]",
+            br#"[null,"x",{},{}]"#,
             b"null",
             b"{}",
             br#"{"hook":1}"#,

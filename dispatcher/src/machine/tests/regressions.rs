@@ -22,7 +22,7 @@ const HELLO: Hello = Hello {
 const ANNOUNCE: Hello = Hello { announce: true, ..HELLO };
 
 fn play(ops: Vec<Op>) {
-    if let Err(broken) = World::play(&Schedule { lag: 0, queue: 50, ops }).map(drop) {
+    if let Err(broken) = World::play(&Schedule { lag: 2, queue: 50, ops }).map(drop) {
         panic!("{broken}");
     }
 }
@@ -156,7 +156,7 @@ fn a_retry_before_a_drain_is_no_answer_to_it() {
         comes(0, HELLO),
         fires(vec![event(0)]),
         Pull { plugin: 0, frames: 3 },
-        answers(0, 1, Said::Retry { ms: 0 }),
+        answers(0, 1, Said::Retry { ms: 700 }),
         Stop { restart: false, budget: 500 },
     ]);
 }
@@ -202,5 +202,42 @@ fn an_answer_to_an_announcement_does_not_undo_the_retry_of_the_end() {
         fires(vec![end(0)]),
         Pull { plugin: 1, frames: 10 },
         answers(1, 100, Said::Retry { ms: 0 }),
+    ]);
+}
+
+#[test]
+fn what_a_drain_brought_before_caught_up_takes_no_live_event_along() {
+    play(vec![
+        comes(0, HELLO),
+        fires(vec![event(0)]),
+        Serve { plugin: 0 },
+        OldBoot { gateway: 0 },
+        comes(0, HELLO),
+        fires(vec![event(0)]),
+        Boot { gateway: 0, emitter: 0 },
+        Stop { restart: false, budget: 0 },
+        Wait { ms: 1 },
+    ]);
+}
+
+#[test]
+fn a_stop_that_comes_during_its_drain_is_told_where_nobody_was_told_another() {
+    play(vec![
+        comes(1, HELLO),
+        fires(vec![start(0)]),
+        Serve { plugin: 1 },
+        drain_all(500),
+        fires(vec![Fired::GatewayStop { restart: true }]),
+    ]);
+}
+
+#[test]
+fn who_joins_a_drain_gets_its_report() {
+    play(vec![
+        comes(0, HELLO),
+        fires(vec![start(0)]),
+        Pull { plugin: 0, frames: 3 },
+        drain_all(500),
+        Stop { restart: false, budget: 0 },
     ]);
 }

@@ -237,6 +237,7 @@ impl World {
                     rule!(displaced && dismissed.is_none(), "dismissed with {message:?}");
                     dismissed = Some(stream);
                 }
+                Effect::GatewayLost(_) => {} // for the log
                 Effect::Drained(ticket, report) => reports.push((ticket, report)),
             }
         }

@@ -52,6 +52,8 @@ pub(super) struct Closing {
     ended: u64,
     /// Whether a gateway_stop is told, and the gateway's own.
     stop: Option<Option<(u64, StopReason)>>,
+    /// Somebody was told: it does not change any more.
+    told: bool,
     shares: BTreeMap<usize, Share>,
     last_answer: Option<Duration>,
     finished: Option<Duration>,
@@ -133,7 +135,12 @@ impl Model {
             None => self.gateways.keys().copied().filter(|gateway| self.has_work(*gateway)).collect(),
         };
         self.stopping |= stop;
-        let closings = gateways.into_iter().map(|gateway| self.join(gateway, &order, stop)).collect();
+        let closings: Vec<_> = gateways.into_iter().map(|gateway| self.join(gateway, &order, stop)).collect();
+        // Who joins gets the report of the first.
+        let first = self.waiters.iter().find(|it| !closings.is_empty() && it.closings == closings);
+        let (reason, budget) =
+            first.map_or((order.reason, order.budget), |it| (it.order.reason, it.order.budget));
+        let order = Order { reason, budget, ..order };
         self.drains += 1;
         self.waiters.push(Waiter { drain: self.drains, order, started: self.now, closings });
         self.report();
@@ -207,6 +214,7 @@ impl Model {
             deadline: self.now + budget,
             ended: alive.len() as u64,
             stop,
+            told: false,
             shares: BTreeMap::new(),
             last_answer: None,
             finished: None,

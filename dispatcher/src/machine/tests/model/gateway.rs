@@ -156,9 +156,10 @@ impl Model {
                 }
             }
             Fired::GatewayStop { restart } => {
-                if held.stop.is_none() && !held.stop_told {
-                    let reason = if restart { StopReason::Restart } else { StopReason::Shutdown };
-                    held.stop = Some((number, reason));
+                let reason = if restart { StopReason::Restart } else { StopReason::Shutdown };
+                let (number, reason) = *held.stop.get_or_insert((number, reason));
+                if held.stop_told {
+                    self.said_late(gateway, number, reason);
                 }
             }
             Fired::Event { session, key, hook } => {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use hookwire_protocol::v1;
+use hookwire_protocol::v1::{self, StopReason};
 
 use super::{Closing, ClosingId, Outcome, Share, Stage, Waiter};
 use crate::machine::tests::{
@@ -69,6 +69,7 @@ impl Model {
         let Some(stream) = &mut plugin.stream else { return };
         if let Some(own) = closing.stop.filter(|_| plugin.wants.hook("gateway_stop")) {
             share.stage = Stage::Stop;
+            closing.told = true;
             stream.stops.push(Stop {
                 closing: id,
                 gateway: closing.gateway,
@@ -106,6 +107,21 @@ impl Model {
             closing.last_answer = Some(now);
         }
         self.finish();
+    }
+
+    /// A gateway_stop that came after its boot began to end, before anybody was told one.
+    pub(in crate::machine::tests::model) fn said_late(
+        &mut self,
+        gateway: usize,
+        number: u64,
+        reason: StopReason,
+    ) {
+        let boot = &self.gateways[&gateway].boot;
+        let untold =
+            |it: &&mut Closing| it.gateway == gateway && it.boot == *boot && it.stop.is_some() && !it.told;
+        if let Some(closing) = self.closings.iter_mut().find(untold) {
+            closing.stop = Some(closing.stop.flatten().or(Some((number, reason))));
+        }
     }
 
     /// A stream broke: its gateway_stop is awaited no more; its ends are.

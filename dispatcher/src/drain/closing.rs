@@ -1,0 +1,141 @@
+//! A closing: the end of one gateway's boot, under way.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use hookwire_protocol::v1::{self, StopReason};
+
+use super::Ticket;
+use crate::{
+    emit::boots::{GatewayIx, HeldStop},
+    fanout::registry::SubscriberIx,
+    settle::lives::{Life, LifeRef},
+};
+
+/// One closing; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ClosingId(pub(super) u64);
+
+/// How far one subscriber has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Its ends are awaited.
+    Ends,
+    /// Its gateway_stop is.
+    Stop,
+    Done,
+}
+
+/// One subscriber's part in a closing. `owed = due + acked + accepted + rejected + carried over`, at any time.
+#[derive(Debug)]
+pub(super) struct Share {
+    pub(super) stage: Stage,
+    pub(super) report: v1::SubscriberReport,
+    /// Ends that are still awaited.
+    pub(super) due: u64,
+    /// Those that were given up because their RETRY does not fit.
+    pub(super) given_up: HashSet<LifeRef>,
+}
+
+/// The end of one gateway's boot, under way.
+#[derive(Debug)]
+pub(super) struct Closing {
+    pub(super) id: ClosingId,
+    pub(super) gateway: GatewayIx,
+    pub(super) boot: Box<str>,
+    pub(super) boot_number: u32,
+    pub(super) reason: StopReason,
+    /// A boot that was lost or replaced: nobody is told of a drain, and nobody waits for one.
+    pub(super) quiet: bool,
+    /// What was decided up to here is owed.
+    pub(super) mark: u64,
+    pub(super) started: Duration,
+    pub(super) deadline: Duration,
+    /// When the gateway expects to be back, from the start on; zero where nobody knows.
+    pub(super) restart_expected: Duration,
+    pub(super) sessions_ended: u64,
+    pub(super) last_answer: Option<Duration>,
+    /// The gateway's own gateway_stop, where it had said one: a newer boot may be here before it is told.
+    pub(super) said: Option<HeldStop>,
+    /// The gateway_stop's bytes, once somebody gets it; `None` as well where it was told before.
+    pub(super) stop: Option<Bytes>,
+    pub(super) tells_stop: bool,
+    pub(super) shares: BTreeMap<SubscriberIx, Share>,
+    pub(super) finished: Option<Duration>,
+}
+
+/// A report that is awaited.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    pub(super) ticket: Ticket,
+    pub(super) scope: String,
+    pub(super) reason: StopReason,
+    pub(super) budget: Duration,
+    pub(super) started: Duration,
+    pub(super) closings: Vec<ClosingId>,
+}
+
+/// All that are under way.
+#[derive(Debug, Default)]
+pub(crate) struct Closings {
+    pub(super) closings: Vec<Closing>,
+    pub(super) waiters: Vec<Waiter>,
+    /// Somebody is about to wait: nothing is dropped yet.
+    pub(super) gathering: bool,
+    pub(super) count: u64,
+}
+
+impl Closings {
+    /// Whether a drain waits for this life's end: there is no time for anything but starts and ends.
+    pub(crate) fn drain(&self, life: &Life) -> bool {
+        let owed =
+            |it: &Closing| it.gateway == life.gateway && life.decided().is_some_and(|at| at <= it.mark);
+        self.closings.iter().any(|it| !it.quiet && it.finished.is_none() && owed(it))
+    }
+
+    /// Whether a drain of this gateway is under way.
+    pub(crate) fn drains(&self, gateway: GatewayIx) -> bool {
+        self.closings.iter().any(|it| it.gateway == gateway && !it.quiet && it.finished.is_none())
+    }
+
+    /// When the next deadline comes.
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        self.closings.iter().filter(|it| it.finished.is_none()).map(|it| it.deadline).min()
+    }
+
+    /// What is left for a subscriber that a drain waits for.
+    pub(crate) fn left(&self, ix: SubscriberIx, now: Duration) -> Option<Duration> {
+        let waits =
+            |it: &&Closing| !it.quiet && it.shares.get(&ix).is_some_and(|share| share.stage != Stage::Done);
+        self.closings.iter().filter(waits).map(|it| it.deadline.saturating_sub(now)).min()
+    }
+
+    /// A gateway_stop that came after its boot's drain began takes the synthetic one's place, unless that is told.
+    pub(crate) fn said_late(&mut self, boot_number: u32, said: HeldStop) {
+        let untold = |it: &&mut Closing| it.boot_number == boot_number && it.tells_stop && it.stop.is_none();
+        if let Some(closing) = self.closings.iter_mut().find(untold) {
+            closing.said.get_or_insert(said);
+        }
+    }
+
+    pub(super) fn number(&mut self) -> u64 {
+        self.count += 1;
+        self.count
+    }
+}
+
+impl Closing {
+    /// The share that is owed this life's end, if it is still awaited there.
+    pub(super) fn share_of(
+        &mut self,
+        ix: SubscriberIx,
+        gateway: GatewayIx,
+        decided: Option<u64>,
+    ) -> Option<&mut Share> {
+        let owed = self.gateway == gateway && decided.is_some_and(|position| position <= self.mark);
+        self.shares.get_mut(&ix).filter(|share| owed && share.stage == Stage::Ends)
+    }
+}

@@ -1,0 +1,34 @@
+# What one does here, by name. `just` alone lists it.
+
+_list:
+    @{{just_executable()}} --list --unsorted
+
+# A real gateway's recorded hooks, three plugins, and no session that never ends
+demo:
+    cargo run --release -- demo
+
+# All tests
+test:
+    cargo test --workspace
+
+# Formatting and lints, as CI wants them
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# The crates' documentation, with broken links denied
+docs:
+    RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items
+
+# Run the dispatcher, with any of its flags
+serve *flags:
+    cargo run --release -- serve --in-memory {{flags}}
+
+# A client generated from the .proto alone against a real dispatcher
+python:
+    cargo build --release
+    python3 docs/python/check.py
+
+# Everything that CI runs
+ci:
+    .ci/run

@@ -1,0 +1,35 @@
+//! The real binary: real sockets, real signals, real kill -9, real time. One file a promise.
+//!
+//! Nothing here sleeps without a condition to wait for, every wait has a deadline that says what it had seen, and bounds
+//! on time are generous: a slow machine makes these tests slow, not red.
+#![allow(clippy::unwrap_used, reason = "a test may unwrap: its panic is the report")]
+
+/// Who acts in these stories: processes of ours, clients of our own making, strangers.
+mod cast {
+    pub(crate) mod daemon;
+    pub(crate) mod gateway;
+    pub(crate) mod line;
+    pub(crate) mod peer;
+    pub(crate) mod process;
+    pub(crate) mod stranger;
+    pub(crate) mod tail;
+}
+
+mod account;
+mod bad_ack;
+mod bad_bytes;
+mod bad_event;
+mod bad_hello;
+mod drain_is_bounded;
+mod every_life_ends;
+mod exit_codes;
+mod figures;
+mod gateway_lost;
+mod keepalive;
+mod operator;
+mod reconnect;
+mod report_at_the_end;
+mod schedule;
+mod takeover;
+mod unix_socket;
+mod witness;
