@@ -124,8 +124,7 @@ impl Machine {
             budget: self.settings.drain_budget,
             restart_expected: Duration::ZERO,
         };
-        let id = self.begin_closing(ix, &order, Some(reason));
-        self.begun(&[id]);
+        self.begin_closing(ix, &order, Some(reason));
     }
 
     /// All but those that are over and owe nobody anything.
@@ -166,14 +165,6 @@ impl Machine {
         self.closings.gathering = false;
         self.report_finished();
         ticket
-    }
-
-    /// Not before: one that nobody is owed anything in finishes at once, and is dropped where nobody waits for it.
-    fn begun(&mut self, ids: &[ClosingId]) {
-        for closing in self.closings.closings.iter_mut().filter(|it| ids.contains(&it.id)) {
-            closing.begun = true;
-        }
-        self.finish_closings();
     }
 
     fn join_or_begin(&mut self, ix: GatewayIx, order: &DrainOrder, stop: bool) -> ClosingId {
