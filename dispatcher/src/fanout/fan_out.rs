@@ -1,6 +1,6 @@
 //! A batch that was taken in goes to whoever wants it.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use hookwire_protocol::v1::{GapCause, GoodbyeReason, subscribe_response};
 
 use super::registry::Subscriber;
@@ -9,6 +9,10 @@ use crate::{
     machine::{Effect, Machine},
     queue::{Lost, Pushed, Queued},
 };
+
+/// A subscriber that wants less than one part in so many of a chunk's bytes gets a copy: whoever holds one event holds
+/// the whole chunk, and a queue is bounded by the sizes of its events.
+const SPARSE: usize = 4;
 
 impl Machine {
     /// Hands the batch's events to every queue that wants them: one chunk of bytes for all.
@@ -23,13 +27,11 @@ impl Machine {
                 subscriber.wanted_hooks.push(subscriber.filter.wants_hook(name));
             }
             let lost = subscriber.lost;
-            for item in items.iter() {
-                if subscriber.wants(item) {
-                    subscriber.take(item, &chunk);
-                }
-            }
+            subscriber.take_wanted(items, &chunk);
             counters.deliveries_lost += subscriber.lost - lost;
-            if let Some(stream) = &subscriber.stream {
+            if let Some(stream) = &mut subscriber.stream
+                && stream.wake()
+            {
                 step.effects.push(Effect::Ready(stream.id));
             }
         }
@@ -53,14 +55,31 @@ impl Subscriber {
         self.wanted_hooks[item.hook] && item.session.as_ref().is_none_or(wants)
     }
 
-    fn take(&mut self, item: &Item, chunk: &Bytes) {
+    /// Takes what it wants of a chunk: as it is, or a copy where that is so little that keeping all of it for so
+    /// long would be a waste.
+    fn take_wanted(&mut self, items: &[Item], chunk: &Bytes) {
+        let wanted: Vec<_> = items.iter().filter(|item| self.wants(item)).collect();
+        let size: usize = wanted.iter().map(|item| item.bytes(chunk).len()).sum();
+        if self.stream.is_none() || size >= chunk.len() / SPARSE {
+            return wanted.into_iter().for_each(|item| self.take(item, chunk, item.start));
+        }
+        let mut copy = BytesMut::with_capacity(size);
+        wanted.iter().for_each(|item| copy.extend_from_slice(item.bytes(chunk)));
+        let (copy, mut start) = (copy.freeze(), 0);
+        for item in wanted {
+            self.take(item, &copy, start);
+            start += item.end - item.start;
+        }
+    }
+
+    fn take(&mut self, item: &Item, chunk: &Bytes, start: u32) {
         let event = Queued {
             position: item.position,
             boot: item.boot,
             life: item.life,
             chunk: chunk.clone(),
-            start: item.start,
-            end: item.end,
+            start,
+            end: start + (item.end - item.start),
         };
         let size = event.bytes();
         let Some(stream) = &mut self.stream else {
