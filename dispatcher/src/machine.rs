@@ -234,9 +234,9 @@ impl Machine {
 
     /// The subscriber has something to pull, if it is connected.
     pub(crate) fn wake(&mut self, ix: SubscriberIx) {
-        if let Some(stream) = self.registry.get(ix).and_then(|subscriber| subscriber.stream.as_ref()) {
-            let id = stream.id;
-            self.effect(Effect::Ready(id));
+        let Some(stream) = &mut self.registry.at(ix).stream else { return };
+        if stream.wake() {
+            self.step.effects.push(Effect::Ready(stream.id));
         }
     }
 

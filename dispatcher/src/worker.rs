@@ -100,6 +100,8 @@ pub(crate) enum Command {
 #[derive(Clone, Debug)]
 pub(crate) struct Commands {
     queue: mpsc::Sender<Command>,
+    /// The end does not stand in line behind whoever floods us.
+    urgent: mpsc::Sender<Command>,
     /// Streams whose transport has room again: at most one message a stream.
     ready: mpsc::UnboundedSender<StreamId>,
 }
@@ -107,14 +109,22 @@ pub(crate) struct Commands {
 impl Commands {
     /// Waits for room; says nothing where the worker is gone, since whoever waits for a reply sees that there.
     pub(crate) async fn send(&self, command: Command) {
-        let _ = self.queue.send(command).await;
+        let _ = self.line(&command).send(command).await;
     }
 
     /// Sends a command that is answered; `None` where the worker is gone.
     pub(crate) async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
         let (reply, answer) = oneshot::channel();
-        self.queue.send(command(reply)).await.ok()?;
+        let command = command(reply);
+        self.line(&command).send(command).await.ok()?;
         answer.await.ok()
+    }
+
+    fn line(&self, command: &Command) -> &mpsc::Sender<Command> {
+        match command {
+            Command::Stop { .. } | Command::Hurry | Command::Farewell { .. } => &self.urgent,
+            _ => &self.queue,
+        }
     }
 
     /// Who tells the worker that a transport has room.
@@ -128,6 +138,7 @@ impl Commands {
 pub(crate) struct Worker {
     machine: Machine,
     commands: mpsc::Receiver<Command>,
+    urgent: mpsc::Receiver<Command>,
     ready: mpsc::UnboundedReceiver<StreamId>,
     outlets: Outlets,
     sources: HashMap<SourceId, oneshot::Sender<GoodbyeReason>>,
@@ -141,10 +152,12 @@ pub(crate) struct Worker {
 /// A worker and the way to speak to it.
 pub(crate) fn worker(settings: Settings) -> (Commands, Worker) {
     let (queue, commands) = mpsc::channel(COMMANDS);
+    let (urgent, urged) = mpsc::channel(1);
     let (ready, wakes) = mpsc::unbounded_channel();
     let worker = Worker {
         machine: Machine::new(settings),
         commands,
+        urgent: urged,
         ready: wakes,
         outlets: Outlets::default(),
         sources: HashMap::new(),
@@ -153,7 +166,7 @@ pub(crate) fn worker(settings: Settings) -> (Commands, Worker) {
         farewell: None,
         began: Instant::now(),
     };
-    (Commands { queue, ready }, worker)
+    (Commands { queue, urgent, ready }, worker)
 }
 
 impl Worker {
@@ -165,6 +178,7 @@ impl Worker {
             tokio::select! {
                 // In this order: room in a transport is cheap to use, and a flood of commands must not hide the clock.
                 biased;
+                Some(command) = self.urgent.recv() => self.take(command),
                 Some(stream) = self.ready.recv() => {
                     self.dirty.insert(stream);
                 }
@@ -351,5 +365,41 @@ impl Starved {
 
     pub(crate) fn take(&self) -> bool {
         self.0.swap(false, Ordering::SeqCst) // after the body has made room
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::Config, dispatcher::settings};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_does_not_stand_in_line() {
+        let (commands, worker) = worker(settings(&Config::default()));
+        let attach = |number| {
+            let name = || format!("gw-{number}");
+            let hello = attach_request::Hello {
+                gateway_id: name(),
+                boot_id: name(),
+                emitter_id: name(),
+                ..Default::default()
+            };
+            let (commands, source) = (commands.clone(), SourceId(number));
+            let (ended, _) = oneshot::channel();
+            tokio::spawn(async move {
+                commands.ask(|reply| Command::Attach { source, hello, ended, reply }).await
+            })
+        };
+        let flood: Vec<_> = (0..2 * COMMANDS as u64).map(attach).collect();
+        tokio::task::yield_now().await;
+        let (report, reported) = oneshot::channel();
+        let (reason, budget) = (StopReason::Shutdown, Duration::ZERO);
+        let stop = commands.send(Command::Stop { reason, budget, report });
+        tokio::time::timeout(Duration::from_millis(1), stop).await.expect("it has a line of its own");
+        tokio::spawn(worker.run());
+        assert_eq!(reported.await.expect("a stop is answered").sessions_ended, 0);
+        for attached in flood {
+            assert!(matches!(attached.await, Ok(Some(Err(Refused::Stopping)))));
+        }
     }
 }

@@ -20,6 +20,10 @@ use crate::{
     },
 };
 
+/// A chunk that has come to this size is fanned out before the rest of its batch: what a slow reader holds, it holds
+/// by the chunk, and a few bytes from a gateway can make an event of kilobytes.
+const CHUNK_BYTES: usize = 64 << 10;
+
 /// One event of the batch that is being taken in: where its bytes are, and what a filter asks about.
 #[derive(Debug)]
 pub(crate) struct Item {
@@ -34,6 +38,13 @@ pub(crate) struct Item {
     pub(crate) session: Option<(Box<str>, Box<str>)>,
     pub(crate) start: u32,
     pub(crate) end: u32,
+}
+
+impl Item {
+    /// Its own part of the chunk.
+    pub(crate) fn bytes<'a>(&self, chunk: &'a [u8]) -> &'a [u8] {
+        &chunk[self.start as usize..self.end as usize]
+    }
 }
 
 /// Which life an event belongs to.
@@ -80,6 +91,9 @@ impl Machine {
                     self.counters.events_refused += 1;
                     refused.push(v1::Refusal { publish_seq, code: code.into(), text });
                 }
+            }
+            if self.chunk.len() >= CHUNK_BYTES {
+                self.fan_out();
             }
         }
         let id = self.gateways.at(gateway).id.clone();

@@ -1,6 +1,6 @@
 //! A batch that was taken in goes to whoever wants it.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use hookwire_protocol::v1::{GapCause, GoodbyeReason, subscribe_response};
 
 use super::registry::Subscriber;
@@ -10,6 +10,10 @@ use crate::{
     metrics::Counters,
     queue::{Lost, Pushed, Queued},
 };
+
+/// A subscriber that wants less than one part in so many of a chunk's bytes gets a copy: whoever holds one event holds
+/// the whole chunk, and a queue is bounded by the sizes of its events.
+const SPARSE: usize = 4;
 
 impl Machine {
     /// Hands the batch's events to every queue that wants them: one chunk of bytes for all.
@@ -23,12 +27,10 @@ impl Machine {
             for name in &hooks.names()[subscriber.wanted_hooks.len()..] {
                 subscriber.wanted_hooks.push(subscriber.filter.wants_hook(name));
             }
-            for item in items.iter() {
-                if subscriber.wants(item) {
-                    subscriber.take(item, &chunk, counters);
-                }
-            }
-            if let Some(stream) = &subscriber.stream {
+            subscriber.take_wanted(items, &chunk, counters);
+            if let Some(stream) = &mut subscriber.stream
+                && stream.wake()
+            {
                 step.effects.push(Effect::Ready(stream.id));
             }
         }
@@ -52,14 +54,31 @@ impl Subscriber {
         self.wanted_hooks[item.hook] && item.session.as_ref().is_none_or(wants)
     }
 
-    fn take(&mut self, item: &Item, chunk: &Bytes, counters: &mut Counters) {
+    /// Takes what it wants of a chunk: as it is, or a copy where that is so little that keeping all of it for so
+    /// long would be a waste.
+    fn take_wanted(&mut self, items: &[Item], chunk: &Bytes, counters: &mut Counters) {
+        let wanted: Vec<_> = items.iter().filter(|item| self.wants(item)).collect();
+        let size: usize = wanted.iter().map(|item| item.bytes(chunk).len()).sum();
+        if self.stream.is_none() || size >= chunk.len() / SPARSE {
+            return wanted.into_iter().for_each(|item| self.take(item, chunk, item.start, counters));
+        }
+        let mut copy = BytesMut::with_capacity(size);
+        wanted.iter().for_each(|item| copy.extend_from_slice(item.bytes(chunk)));
+        let (copy, mut start) = (copy.freeze(), 0);
+        for item in wanted {
+            self.take(item, &copy, start, counters);
+            start += item.end - item.start;
+        }
+    }
+
+    fn take(&mut self, item: &Item, chunk: &Bytes, start: u32, counters: &mut Counters) {
         let event = Queued {
             position: item.position,
             boot: item.boot,
             life: item.life,
             chunk: chunk.clone(),
-            start: item.start,
-            end: item.end,
+            start,
+            end: start + (item.end - item.start),
         };
         let size = event.bytes();
         let Some(stream) = &mut self.stream else {

@@ -49,6 +49,7 @@ impl Machine {
     pub(crate) fn pull(&mut self, now: Now, id: StreamId) -> Option<Frame> {
         self.now = now;
         let ix = *self.streams.get(&id)?;
+        self.registry.at(ix).stream.as_mut()?.is_pulled();
         if let Some(frame) = self.pull_control(ix) {
             return Some(frame);
         }
@@ -90,7 +91,7 @@ impl Machine {
         let control = |turn: &mut Turn| matches!(turn.due, Due::Control(_));
         let turn = stream.first.pop_front_if(control).or_else(|| stream.live.pop_front_if(control));
         match (turn.map(|turn| turn.due), &stream.goodbye) {
-            (Some(Due::Control(message)), _) => Some(Frame::control(message)),
+            (Some(Due::Control(message)), _) => Some(Frame::control(*message)),
             (None, Some(goodbye)) if stream.first.is_empty() => {
                 Some(Frame::control(subscribe_response::Message::Goodbye(goodbye.clone())))
             }

@@ -38,7 +38,7 @@ pub(crate) enum Due {
     Event(Queued),
     GatewayStop(ClosingId, Bytes),
     /// A message without a number, in its place behind what is due before it.
-    Control(subscribe_response::Message),
+    Control(Box<subscribe_response::Message>), // rare, and large: lanes are long
 }
 
 /// One thing that is due, and its place in the order of all things.
@@ -87,6 +87,8 @@ pub(crate) struct Stream {
     pub(crate) announced: u64,
     /// Written once nothing else is left.
     pub(crate) goodbye: Option<subscribe_response::Goodbye>,
+    /// It was said that there is something to pull, and nothing was pulled since.
+    woken: bool,
     /// By number. Only what is not answered: one delivery that never is must not make it grow with all behind it.
     in_flight: BTreeMap<u64, Delivered>,
     next_seq: u64,
@@ -113,12 +115,23 @@ impl Stream {
             replayed: 0,
             announced: 0,
             goodbye: None,
+            woken: false,
             in_flight: BTreeMap::new(),
             next_seq: 1,
             window,
             in_window: 0,
             written: VecDeque::new(),
         }
+    }
+
+    /// There is something to pull; whether that is still to be said.
+    pub(crate) fn wake(&mut self) -> bool {
+        !std::mem::replace(&mut self.woken, true)
+    }
+
+    /// Whoever was woken pulls.
+    pub(crate) fn is_pulled(&mut self) {
+        self.woken = false;
     }
 
     /// The number of the next delivery.

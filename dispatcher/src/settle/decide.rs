@@ -112,7 +112,9 @@ impl Machine {
             held.holders += 1;
             if let Some(stream) = &mut subscriber.stream {
                 stream.live.push_back(Turn { position, kind: BatchKind::Live, due: Due::Start(life) });
-                step.effects.push(crate::machine::Effect::Ready(stream.id));
+                if stream.wake() {
+                    step.effects.push(crate::machine::Effect::Ready(stream.id));
+                }
             }
         }
     }

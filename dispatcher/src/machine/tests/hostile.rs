@@ -11,7 +11,7 @@ use hookwire_protocol::{
 
 use crate::{
     emit::boots::SourceId,
-    machine::{Machine, Now, Settings},
+    machine::{Effect, Machine, Now, Settings},
     serve::stream::StreamId,
 };
 
@@ -89,4 +89,42 @@ fn a_retry_goes_with_its_stream() {
     }
     machine.leave(Now::default(), StreamId(8), false);
     assert_eq!(machine.next_tick(), machine.next_overdue_check, "nothing waits any more");
+}
+
+#[test]
+fn a_subscriber_that_wants_little_of_a_chunk_does_not_hold_all_of_it() {
+    let mut machine = machine();
+    let rare =
+        subscribe_request::Hello { hooks: vec!["rare".into()], max_in_flight: 1, ..Default::default() };
+    subscribe(&mut machine, StreamId(0), rare);
+    let mut large = event("common", "s1");
+    large.traceparent = "x".repeat(10_000);
+    publish(&mut machine, 1, vec![large.clone(), event("rare", "s1"), large]);
+    let subscriber = machine.registry.find("plugin").and_then(|ix| machine.registry.get(ix));
+    let queued = subscriber.and_then(|subscriber| subscriber.queue.front()).expect("it waits");
+    assert_eq!(queued.chunk.len() as u64, queued.bytes());
+}
+
+#[test]
+fn a_batch_is_cut_into_chunks() {
+    let mut machine = machine();
+    subscribe(&mut machine, StreamId(0), Default::default());
+    let mut large = event("large", "s1");
+    large.traceparent = "x".repeat(40 << 10);
+    publish(&mut machine, 1, vec![large; 9]);
+    let ix = machine.registry.find("plugin").expect("it has subscribed");
+    while let Some(queued) = machine.registry.at(ix).queue.pop() {
+        assert!(queued.chunk.len() < 128 << 10, "{}", queued.chunk.len());
+    }
+}
+
+#[test]
+fn a_stream_is_woken_once_until_it_pulls() {
+    let mut machine = machine();
+    subscribe(&mut machine, StreamId(0), Default::default());
+    pull(&mut machine, StreamId(0));
+    let starts = (0..100).map(|number| event(hook::SESSION_START, &number.to_string())).collect();
+    machine.publish(Now::default(), SOURCE, Publish { first_publish_seq: 1, events: starts });
+    let effects = machine.take_step().effects;
+    assert!(matches!(effects.as_slice(), [Effect::Ready(StreamId(0))]), "{effects:?}");
 }
