@@ -186,7 +186,7 @@ async fn hurried(hurry: &mut watch::Receiver<bool>) {
     }
 }
 
-fn settings(config: &Config) -> Settings {
+pub(crate) fn settings(config: &Config) -> Settings {
     Settings {
         ledger_id: Uuid::new_v4().simple().to_string(),
         epoch: 1,
