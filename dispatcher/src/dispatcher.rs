@@ -52,14 +52,11 @@ use crate::{
         emitter::{self, Emitter},
         service::{GatewayService, Sources},
     },
-    machine::{Refused, Settings},
+    machine::{RECONNECT_AFTER, Refused, Settings},
     serve::service::HookService,
     status::AdminService,
     worker::{Command, Commands, worker},
 };
-
-/// When plugins should come back after a stop.
-const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 
 /// What one message may carry beyond one event: its envelope, and its neighbours in a batch.
 const ENVELOPE_BYTES: usize = 1 << 20;
