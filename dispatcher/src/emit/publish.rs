@@ -22,6 +22,10 @@ use crate::{
 /// Different hooks that one dispatcher has seen.
 const MAX_HOOKS: usize = 4096;
 
+/// Events are handed on beyond this many bytes: one that waits in a queue keeps its whole chunk in memory, and a
+/// message of small events grows in being encoded.
+const MAX_CHUNK_BYTES: usize = 64 << 10;
+
 /// One event of the batch that is being taken in: where its bytes are, and what a filter asks about.
 #[derive(Debug)]
 pub(crate) struct Item {
@@ -78,6 +82,9 @@ impl Machine {
                     self.counters.events_refused += 1;
                     refused.push(v1::Refusal { publish_seq, code: code.into(), text });
                 }
+            }
+            if self.chunk.len() >= MAX_CHUNK_BYTES {
+                self.fan_out();
             }
         }
         let id = self.gateways.at(gateway).id.clone();
@@ -305,5 +312,35 @@ fn session<'a>(said: &'a SessionRef, known: Option<&'a Life>, incarnation: u64) 
         key: or(&said.key, known.map(|life| &*life.key)),
         agent: or(&said.agent_id, known.map(|life| &*life.agent)),
         incarnation,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hookwire_protocol::v1::{attach_request, subscribe_request};
+
+    use super::*;
+    use crate::{config::Config, dispatcher::settings, serve::stream::StreamId};
+
+    #[test]
+    fn a_large_message_of_small_events_is_several_chunks() {
+        let (mut machine, now) = (Machine::new(settings(&Config::default())), Now::default());
+        let name = || "name".to_owned();
+        let hello = subscribe_request::Hello { subscriber_id: name(), ..Default::default() };
+        machine.subscribe(now, StreamId(1), &hello).expect("a plugin");
+        let (gateway_id, boot_id, emitter_id) = (name(), name(), name());
+        let hello = attach_request::Hello { gateway_id, boot_id, emitter_id, ..Default::default() };
+        machine.attach(now, SourceId(1), &hello).expect("a gateway");
+        let event = GatewayEvent { hook: "tick".to_owned(), ..Default::default() };
+        let publish = v1::Publish { first_publish_seq: 1, events: vec![event; 5000] };
+        machine.publish(now, SourceId(1), publish).expect("a receipt");
+
+        let (_, subscriber) = machine.registry.iter_mut().next().expect("the plugin");
+        let mut positions = Vec::new();
+        while let Some(queued) = subscriber.queue.pop() {
+            assert!(queued.chunk.len() < 2 * MAX_CHUNK_BYTES);
+            positions.push(queued.position);
+        }
+        assert!(positions.len() == 5000 && positions.is_sorted());
     }
 }
