@@ -52,14 +52,11 @@ use crate::{
         emitter::{self, Emitter},
         service::{GatewayService, Sources},
     },
-    machine::{Refused, Settings},
+    machine::{RECONNECT_AFTER, Refused, Settings},
     serve::service::HookService,
     status::AdminService,
     worker::{Command, Commands, worker},
 };
-
-/// When plugins should come back after a stop.
-const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 
 /// What one message may carry beyond one event: its envelope, and its neighbours in a batch.
 const ENVELOPE_BYTES: usize = 1 << 20;
@@ -119,7 +116,8 @@ impl Dispatcher {
     /// Attaches a gateway that lives in this process.
     ///
     /// # Errors
-    /// A name that is empty or too long, a boot that is over, or a dispatcher that has stopped.
+    /// A name that is empty or too long, a boot that is over, too many gateways or emitters (1024 emitters in one
+    /// boot: clone one instead of asking for another), or a dispatcher that has stopped.
     pub async fn emitter(&self, gateway_id: &str, boot_id: &str) -> Result<Emitter, Declined> {
         let hello = attach_request::Hello {
             gateway_id: gateway_id.to_owned(),

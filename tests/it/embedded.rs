@@ -87,6 +87,17 @@ async fn emitting_never_waits_and_what_finds_no_room_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_loss_is_told_although_nothing_follows_it() {
+    let world = World::new();
+    let mut plugin = world.plugin("audit").caught_up().await;
+    let emitter = world.dispatcher().emitter("gw", "boot-1").await.unwrap();
+    let endless = "x".repeat(17 << 20);
+    let receipt = emitter.emit(events::message(events::session("s1"), &endless));
+    assert_eq!(receipt.await, Err(NotTaken::Full));
+    assert_eq!(plugin.expect_gap(GapCause::EmitterFull).await.count, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_gateway_whose_last_emitter_is_gone_is_lost_after_its_grace() {
     let world = World::new();
     let mut plugin = world.plugin("audit").hooks(&["session_*"]).caught_up().await;

@@ -325,3 +325,33 @@ fn session<'a>(said: &'a SessionRef, known: Option<&'a Life>, incarnation: u64) 
         incarnation,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hookwire_protocol::v1::{attach_request, subscribe_request};
+
+    use super::*;
+    use crate::{config::Config, dispatcher::settings, serve::stream::StreamId};
+
+    #[test]
+    fn a_large_message_of_small_events_is_several_chunks() {
+        let (mut machine, now) = (Machine::new(settings(&Config::default())), Now::default());
+        let name = || "name".to_owned();
+        let hello = subscribe_request::Hello { subscriber_id: name(), ..Default::default() };
+        machine.subscribe(now, StreamId(1), &hello).expect("a plugin");
+        let (gateway_id, boot_id, emitter_id) = (name(), name(), name());
+        let hello = attach_request::Hello { gateway_id, boot_id, emitter_id, ..Default::default() };
+        machine.attach(now, SourceId(1), &hello).expect("a gateway");
+        let event = GatewayEvent { hook: "tick".to_owned(), ..Default::default() };
+        let publish = v1::Publish { first_publish_seq: 1, events: vec![event; 5000] };
+        machine.publish(now, SourceId(1), publish).expect("a receipt");
+
+        let (_, subscriber) = machine.registry.iter_mut().next().expect("the plugin");
+        let mut positions = Vec::new();
+        while let Some(queued) = subscriber.queue.pop() {
+            assert!(queued.chunk.len() < 2 * CHUNK_BYTES);
+            positions.push(queued.position);
+        }
+        assert!(positions.len() == 5000 && positions.is_sorted());
+    }
+}

@@ -6,7 +6,7 @@ use hookwire_protocol::v1::{GapCause, GoodbyeReason, subscribe_response};
 use super::registry::Subscriber;
 use crate::{
     emit::publish::Item,
-    machine::{Effect, Machine},
+    machine::{Effect, Machine, RECONNECT_AFTER},
     metrics::Counters,
     queue::{Lost, Pushed, Queued},
 };
@@ -36,9 +36,7 @@ impl Machine {
         }
         items.clear();
     }
-}
 
-impl Machine {
     /// An embedded emitter had no room for these: who would have got them, nobody knows any more.
     pub(crate) fn emitter_lost(&mut self, lost: Lost) {
         for ix in self.registry.indices() {
@@ -90,7 +88,7 @@ impl Subscriber {
             Pushed::Disconnect => {
                 stream.goodbye.get_or_insert_with(|| subscribe_response::Goodbye {
                     reason: GoodbyeReason::Slow.into(),
-                    reconnect_after_ms: 1000,
+                    reconnect_after_ms: RECONNECT_AFTER.as_millis() as u32,
                     text: "the queue was full, and the policy is DISCONNECT".to_owned(),
                 });
                 let mut lost = self.queue.shed_all();

@@ -240,6 +240,7 @@ impl Machine {
         let subscriber = self.registry.at(ix);
         let Some(stream) = subscriber.stream.take() else { return };
         self.streams.remove(&stream.id);
+        self.retries.retain(|_, (id, _)| *id != stream.id);
         let mut lost = subscriber.queue.shed_all();
         let taken_along = stream.first.iter().chain(&stream.live).filter_map(|turn| match &turn.due {
             Due::Event(event) => Some(event.bytes()),

@@ -172,3 +172,40 @@ impl Machine {
         self.registry.at(ix).stream.as_mut()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hookwire_protocol::{hook, v1::*};
+
+    use super::*;
+    use crate::{config::Config, dispatcher::settings, emit::boots::SourceId};
+
+    /// A machine in which one plugin was handed one start.
+    fn handed_a_start(id: StreamId) -> Machine {
+        let (mut machine, now) = (Machine::new(settings(&Config::default())), Now::default());
+        let name = || "name".to_owned();
+        let hello = subscribe_request::Hello { subscriber_id: name(), ..Default::default() };
+        machine.subscribe(now, id, &hello).expect("a plugin");
+        let (gateway_id, boot_id, emitter_id) = (name(), name(), name());
+        let hello = attach_request::Hello { gateway_id, boot_id, emitter_id, ..Default::default() };
+        machine.attach(now, SourceId(1), &hello).expect("a gateway");
+        let session = Some(SessionRef { id: Some(name()), ..Default::default() });
+        let event = GatewayEvent { hook: hook::SESSION_START.into(), session, ..Default::default() };
+        let publish = Publish { first_publish_seq: 1, events: vec![event] };
+        machine.publish(now, SourceId(1), publish).expect("a receipt");
+        while machine.pull(now, id).is_some() {}
+        machine
+    }
+
+    #[test]
+    fn a_retry_goes_with_its_stream() {
+        let (now, id) = (Now::default(), StreamId(1));
+        let mut machine = handed_a_start(id);
+        let status = AckStatus::Retry.into();
+        let later = AckException { seq: 1, status, retry_after_ms: u32::MAX, ..Default::default() };
+        machine.ack(now, id, &Ack { exceptions: vec![later], through_seq: 0 });
+        assert_eq!((machine.retries.len(), machine.next_tick().is_some()), (1, true));
+        machine.leave(now, id, false);
+        assert_eq!(machine.retries.len(), 0, "a plugin that comes and goes leaves none behind");
+    }
+}
