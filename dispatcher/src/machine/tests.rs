@@ -88,7 +88,8 @@ fn a_retry_goes_with_its_stream() {
 #[test]
 fn a_subscriber_that_wants_little_of_a_chunk_does_not_hold_all_of_it() {
     let mut machine = machine();
-    let rare = subscribe_request::Hello { hooks: vec!["rare".into()], max_in_flight: 1, ..Default::default() };
+    let rare =
+        subscribe_request::Hello { hooks: vec!["rare".into()], max_in_flight: 1, ..Default::default() };
     subscribe(&mut machine, StreamId(0), rare);
     let mut large = event("common", "s1");
     large.traceparent = "x".repeat(10_000);

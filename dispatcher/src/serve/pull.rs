@@ -21,6 +21,10 @@ const MAX_BATCH_EVENTS: usize = 256;
 /// A batch takes no further event beyond this many bytes.
 const MAX_BATCH_BYTES: usize = 64 << 10;
 
+/// So many unwritten ends are looked through rather than all that a session's id and key have lived through: others,
+/// who answer nothing, may hold thousands of those.
+const FEW_ENDS: usize = 16;
+
 /// Where the next thing to write stands at the front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lane {
@@ -193,8 +197,16 @@ impl Machine {
         if !held.has_earlier || marks.start_is_written(life.slot) {
             return Front::Write;
         }
-        let unwritten = |earlier: &Slot| marks.holds(*earlier) && !marks.end_is_written(*earlier);
-        self.lives.earlier(life.slot).find(unwritten).map_or(Front::Write, Front::WaitFor)
+        self.blocker(subscriber, life.slot).map_or(Front::Write, Front::WaitFor)
+    }
+
+    /// An earlier life of the same id or key whose end is decided, due to this subscriber, and not written yet.
+    fn blocker(&self, subscriber: &Subscriber, slot: Slot) -> Option<Slot> {
+        let unwritten = subscriber.marks.unwritten();
+        if unwritten.len() <= FEW_ENDS {
+            return unwritten.iter().find(|earlier| self.lives.precedes(*earlier, slot));
+        }
+        self.lives.earlier(slot).find(|earlier| unwritten.has(*earlier))
     }
 
     fn look_at_end(&self, subscriber: &Subscriber, life: LifeRef, kind: BatchKind, swept: bool) -> Front {

@@ -253,7 +253,7 @@ impl Machine {
         self.counters.deliveries_lost += lost.events;
         let subscriber = self.registry.at(ix);
         subscriber.lose(GapCause::Away, lost);
-        subscriber.marks.forget_written();
+        subscriber.marks.forget_written(|slot| !self.lives.at(slot).alive());
         subscriber.waiting.clear();
         for at in std::mem::take(&mut subscriber.retrying).into_values() {
             self.retries.remove(&at);
