@@ -28,7 +28,7 @@
 //!
 //! // Plugins are told to come back for the next process, and every connection ends.
 //! let (_hurry, never) = watch::channel(false);
-//! dispatcher.stop(StopReason::Shutdown, Duration::ZERO, never).await;
+//! dispatcher.stop(StopReason::Shutdown, Duration::ZERO, never).await?;
 //! server.close(Duration::from_millis(250)).await;
 //! # Ok(())
 //! # }
@@ -152,12 +152,15 @@ impl Dispatcher {
 
     /// Drains every gateway, for an hour at most, then ends every stream with Goodbye(STOPPING). From its start on
     /// nothing is taken in. When `hurry` turns true, 200 ms of the budget are left.
+    ///
+    /// # Errors
+    /// The worker is gone: it panicked, or the runtime ends.
     pub async fn stop(
         &self,
         reason: StopReason,
         budget: Duration,
         mut hurry: watch::Receiver<bool>,
-    ) -> DrainReport {
+    ) -> Result<DrainReport, Declined> {
         let (report, mut drained) = oneshot::channel();
         let budget = budget.min(MAX_BUDGET);
         self.commands.send(Command::Stop { reason, budget, report }).await;
@@ -174,7 +177,7 @@ impl Dispatcher {
             text: "the dispatcher is stopping".to_owned(),
         };
         self.commands.ask(|done| Command::Farewell { goodbye, done }).await;
-        report.unwrap_or_default() // the worker answers every stop; without it there is nothing to report
+        Ok(report.map_err(|_| Refused::Stopping)?)
     }
 }
 

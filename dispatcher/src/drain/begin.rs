@@ -65,15 +65,14 @@ impl Machine {
     /// At a drain no start is written any more: one without an entry goes together with its end.
     fn cancel_starts_of(&mut self, gateway: GatewayIx) {
         for ix in self.registry.indices() {
-            let of_gateway = |slot: &u32| self.lives.at(*slot).gateway == gateway;
-            let wanted: Vec<_> = self.registry.at(ix).marks.wanted().filter(of_gateway).collect();
+            let wanted: Vec<_> = self.registry.at(ix).marks.wanted_of(self.lives.of(gateway)).collect();
             wanted.into_iter().for_each(|slot| self.cancel_start(ix, slot));
         }
     }
 
     fn decide_all(&mut self, ix: GatewayIx, reason: SessionEndReason) -> u64 {
-        let live = self.lives.iter().filter(|(_, life)| life.gateway == ix && life.alive());
-        let mut live: Vec<_> = live.map(|(slot, life)| (life.incarnation, slot)).collect();
+        let live = self.lives.of(ix).iter().filter(|slot| self.lives.at(*slot).alive());
+        let mut live: Vec<_> = live.map(|slot| (self.lives.at(slot).incarnation, slot)).collect();
         live.sort_unstable();
         let by_gateway = self.gateways.at(ix).boot.closed;
         for (incarnation, slot) in &live {
@@ -131,12 +130,10 @@ impl Machine {
     /// Ends that are due to a subscriber, at the start of a closing.
     pub(super) fn owed_of(&self, ix: SubscriberIx, gateway: GatewayIx, quiet: bool) -> u64 {
         let Some(subscriber) = self.registry.get(ix) else { return 0 };
-        let ended = |slot: &u32| {
-            let life = self.lives.at(*slot);
-            life.gateway == gateway && !life.alive()
-        };
-        let wanted = if quiet { subscriber.marks.wanted().filter(ended).count() } else { 0 };
-        (subscriber.marks.open().filter(ended).count() + wanted) as u64
+        let lives = self.lives.of(gateway);
+        let ended = |slot: &u32| !self.lives.at(*slot).alive();
+        let wanted = if quiet { subscriber.marks.wanted_of(lives).filter(ended).count() } else { 0 };
+        (subscriber.marks.open_of(lives).filter(ended).count() + wanted) as u64
     }
 
     fn notice(&mut self, ix: SubscriberIx, id: ClosingId, owed: u64) {

@@ -101,6 +101,12 @@ impl Closings {
         self.closings.iter().any(|it| it.gateway == gateway && !it.quiet && it.finished.is_none())
     }
 
+    /// Whether a drain carries this life's end over, because its RETRY does not fit.
+    pub(crate) fn has_given_up(&self, ix: SubscriberIx, life: LifeRef) -> bool {
+        let gave_up = |share: &Share| share.given_up.contains(&life);
+        self.closings.iter().filter_map(|closing| closing.shares.get(&ix)).any(gave_up)
+    }
+
     /// When the next deadline comes.
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
         self.closings.iter().filter(|it| it.finished.is_none()).map(|it| it.deadline).min()

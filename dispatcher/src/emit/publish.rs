@@ -153,7 +153,8 @@ impl Machine {
             _ => v1::SessionEnd::default(),
         };
         let reason = match said.reason() {
-            SessionEndReason::Unspecified => SessionEndReason::Unknown,
+            // LOST is the dispatcher's own word: a gateway that can still say it has not vanished.
+            SessionEndReason::Unspecified | SessionEndReason::Lost => SessionEndReason::Unknown,
             reason => reason,
         };
         let session = event.session.clone().unwrap_or_default();

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use hookwire_protocol::v1::{GapCause, Retention, WhenFull};
+use hookwire_protocol::v1::{GapCause, WhenFull};
 
 use super::filter::Filter;
 use crate::{
@@ -30,7 +30,6 @@ pub(crate) struct Subscriber {
     pub(crate) id: Box<str>,
     pub(crate) filter: Filter,
     pub(crate) when_full: WhenFull,
-    pub(crate) retention: Retention,
     pub(crate) marks: Marks,
     /// `None` while it is away.
     pub(crate) stream: Option<Stream>,
@@ -57,7 +56,6 @@ impl Subscriber {
             id: id.into(),
             filter,
             when_full: WhenFull::DropOldest,
-            retention: Retention::default(),
             marks: Marks::default(),
             stream: None,
             queue,

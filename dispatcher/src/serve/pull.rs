@@ -23,6 +23,10 @@ const MAX_BATCH_EVENTS: usize = 256;
 /// A batch takes no further event beyond this many bytes.
 const MAX_BATCH_BYTES: usize = 64 << 10;
 
+/// So many unwritten ends are looked through rather than all that a session's id and key have lived through: others,
+/// who answer nothing, may hold thousands of those.
+const FEW_ENDS: usize = 16;
+
 /// Where the next thing to write stands at the front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lane {
@@ -200,9 +204,13 @@ impl Machine {
 
     /// An earlier life of the same id or key whose end is decided, due to this subscriber, and not written yet.
     fn blocker(&self, subscriber: &Subscriber, held: &Life, slot: Slot) -> Option<Slot> {
-        let marks = &subscriber.marks;
-        let unwritten = |earlier: &Slot| marks.holds(*earlier) && !marks.end_is_written(*earlier);
-        if held.has_earlier { self.lives.earlier(slot).find(unwritten) } else { None }
+        let unwritten = subscriber.marks.unwritten();
+        match unwritten.len() {
+            _ if !held.has_earlier => None,
+            0 => None,
+            1..=FEW_ENDS => unwritten.iter().find(|earlier| self.lives.precedes(*earlier, slot)),
+            _ => self.lives.earlier(slot).find(|earlier| unwritten.has(*earlier)),
+        }
     }
 
     fn look_at_end(&self, subscriber: &Subscriber, life: LifeRef, kind: BatchKind, swept: bool) -> Front {

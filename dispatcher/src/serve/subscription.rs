@@ -156,10 +156,6 @@ impl Machine {
         subscriber.wanted_hooks.clear();
         subscriber.when_full = when_full;
         subscriber.queue = queue;
-        subscriber.retention = v1::Retention {
-            kind: RetentionKind::Owed.into(), // ALL comes with the journal; what is granted is said in Welcome
-            ..hello.retention.unwrap_or_default()
-        };
         subscriber.stream = Some(Stream::new(id, hello.instance_id.clone(), began, hello.announce, window));
         self.streams.insert(id, ix);
     }
@@ -226,7 +222,8 @@ impl Machine {
         welcome.expired = Some(v1::Expired::default());
         welcome.max_in_flight = subscriber.stream.as_ref().map_or(0, Stream::window);
         welcome.set_when_full(subscriber.when_full);
-        welcome.retention = Some(subscriber.retention);
+        // Whatever was asked for: ALL, and bounds, come with the journal.
+        welcome.retention = Some(v1::Retention { kind: RetentionKind::Owed.into(), ..Default::default() });
         welcome
     }
 
@@ -254,7 +251,7 @@ impl Machine {
         }
         let subscriber = self.registry.at(ix);
         subscriber.lose(GapCause::Away, lost, &mut self.counters);
-        subscriber.marks.forget_written();
+        subscriber.marks.forget_written(|slot| !self.lives.at(slot).alive());
         subscriber.waiting.clear();
         for at in std::mem::take(&mut subscriber.retrying).into_values() {
             self.retries.remove(&at);
@@ -269,7 +266,10 @@ impl Machine {
 
     fn release(&mut self, ix: SubscriberIx) {
         let marks = &self.registry.at(ix).marks;
-        let (open, wanted): (Vec<_>, Vec<_>) = (marks.open().collect(), marks.wanted().collect());
+        let (mut open, wanted): (Vec<_>, Vec<_>) = (marks.open().collect(), marks.wanted().collect());
+        // What a drain has given up goes first: with the last that it still awaits, it would count no more.
+        let life = |slot| LifeRef { incarnation: self.lives.at(slot).incarnation, slot };
+        open.sort_by_key(|slot| !self.closings.has_given_up(ix, life(*slot)));
         for slot in open {
             self.counters.entries_released += 1;
             self.close_entry(ix, slot, Outcome::Rejected);

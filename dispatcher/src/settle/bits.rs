@@ -8,6 +8,11 @@ pub(crate) struct Bits {
 }
 
 impl Bits {
+    /// An empty set.
+    pub(crate) const fn new() -> Self {
+        Self { words: Vec::new(), len: 0 }
+    }
+
     /// How many slots are in it.
     pub(crate) fn len(&self) -> usize {
         self.len
@@ -48,15 +53,22 @@ impl Bits {
 
     /// The slots, ascending.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.words.iter().enumerate().flat_map(|(at, word)| {
-            let mut rest = *word;
-            std::iter::from_fn(move || {
-                let bit = rest.trailing_zeros();
-                rest &= rest.checked_sub(1)?; // clears the lowest bit; none left ends it
-                Some(at as u32 * 64 + bit)
-            })
-        })
+        self.words.iter().enumerate().flat_map(|(at, word)| slots(at, *word))
     }
+
+    /// The slots that are in the other set, too, ascending.
+    pub(crate) fn both<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = u32> + 'a {
+        self.words.iter().zip(&other.words).enumerate().flat_map(|(at, (one, two))| slots(at, one & two))
+    }
+}
+
+/// The slots of one word.
+fn slots(at: usize, mut rest: u64) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let bit = rest.trailing_zeros();
+        rest &= rest.checked_sub(1)?; // clears the lowest bit; none left ends it
+        Some(at as u32 * 64 + bit)
+    })
 }
 
 #[cfg(test)]
@@ -81,6 +93,12 @@ mod tests {
             }
             prop_assert_eq!(bits.len(), set.len());
             prop_assert!(bits.iter().eq(set.iter().copied()));
+            let mut even = Bits::default();
+            for slot in (0..200).step_by(2) {
+                even.insert(slot);
+            }
+            let both: Vec<_> = set.iter().copied().filter(|slot| slot % 2 == 0 && *slot < 200).collect();
+            prop_assert!(bits.both(&even).eq(both.iter().copied()) && even.both(&bits).eq(both));
         }
     }
 }

@@ -91,13 +91,14 @@ impl Machine {
 
     /// Where this id lived before, and how that ended.
     pub(crate) fn previous_life(&self, ix: GatewayIx, id: &str) -> (u64, SessionEndReason) {
-        let held = self
-            .lives
-            .last_ended(ix, id)
-            .and_then(|life| Some((life.incarnation, life.end.as_ref()?.reason)));
-        let ended = self.gateways.at(ix).boot.ended.get(id).map(|ended| (ended.incarnation, ended.reason));
-        let newest = held.into_iter().chain(ended).max_by_key(|(incarnation, _)| *incarnation);
-        newest.filter(|(incarnation, _)| *incarnation > 0).unwrap_or((0, SessionEndReason::Unspecified))
+        // What the gateway has ended in this boot has not lived since.
+        if let Some(ended) = self.gateways.at(ix).boot.ended.get(id) {
+            let reason = if ended.incarnation > 0 { ended.reason } else { SessionEndReason::Unspecified };
+            return (ended.incarnation, reason);
+        }
+        let held = self.lives.last_ended(ix, id);
+        held.and_then(|life| Some((life.incarnation, life.end.as_ref()?.reason)))
+            .unwrap_or((0, SessionEndReason::Unspecified))
     }
 
     fn want_start(&mut self, life: LifeRef, position: u64) {
@@ -148,6 +149,7 @@ impl Machine {
         let life = LifeRef { incarnation, slot };
         for ix in self.registry.indices() {
             let subscriber = self.registry.at(ix);
+            subscriber.marks.decide(slot);
             if subscriber.marks.is_settled(slot) {
                 self.end_is_due(ix, life);
             } else if subscriber.marks.wants(slot) && subscriber.stream.is_none() {

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use hookwire_protocol::v1::SessionEndReason;
 
+use super::bits::Bits;
+
 /// The place of a life in [`Lives`]: a small integer, used again once nobody holds the life.
 pub(crate) type Slot = u32;
 
@@ -77,10 +79,20 @@ impl Life {
 pub(crate) struct Lives {
     slots: Vec<Option<Life>>,
     free: Vec<Slot>,
-    by_id: HashTable<Slot>,
-    by_key: HashTable<Slot>,
+    /// Those that are alive, apart: an id or key may have ended thousands of times.
+    alive: Names,
+    ended: Names,
+    /// The held lives of each gateway.
+    by_gateway: Vec<Bits>,
     hash: DefaultHashBuilder,
     live: usize,
+}
+
+/// Slots by the ids and the keys of their lives.
+#[derive(Debug, Default)]
+struct Names {
+    by_id: HashTable<Slot>,
+    by_key: HashTable<Slot>,
 }
 
 impl Lives {
@@ -117,32 +129,27 @@ impl Lives {
 
     /// The live life of this id, the newest.
     pub(crate) fn alive_by_id(&self, gateway: u32, id: &str) -> Option<Slot> {
-        self.with_id(gateway, id).find(|slot| self.at(*slot).alive())
+        self.with_id(&self.alive, gateway, id).next()
     }
 
     /// The live life of this key that started last.
     pub(crate) fn alive_by_key(&self, gateway: u32, key: &str) -> Option<Slot> {
-        self.with_key(gateway, key)
-            .filter(|slot| self.at(*slot).alive())
-            .max_by_key(|slot| self.at(*slot).incarnation)
+        self.with_key(&self.alive, gateway, key).max_by_key(|slot| self.at(*slot).incarnation)
     }
 
     /// The last life of this id that is still held and has ended.
     pub(crate) fn last_ended(&self, gateway: u32, id: &str) -> Option<&Life> {
-        self.with_id(gateway, id)
-            .map(|slot| self.at(slot))
-            .filter(|life| !life.alive())
-            .max_by_key(|life| life.incarnation)
+        self.with_id(&self.ended, gateway, id).map(|slot| self.at(slot)).max_by_key(|life| life.incarnation)
     }
 
     /// A life of this id that has ended: this one, or the last that is still held. Its slot is only good with
     /// [`Lives::get`]: the life may be held no more.
     pub(crate) fn ended_ref(&self, gateway: u32, id: &str, incarnation: Option<u64>) -> LifeRef {
-        let mut held =
-            self.with_id(gateway, id).map(|slot| LifeRef { incarnation: self.at(slot).incarnation, slot });
+        let life = |slot| LifeRef { incarnation: self.at(slot).incarnation, slot };
+        let mut held = self.with_id(&self.ended, gateway, id).map(life);
         match incarnation {
             Some(incarnation) => held.find(|life| life.incarnation == incarnation),
-            None => held.filter(|life| !self.at(life.slot).alive()).max(),
+            None => held.max(),
         }
         .unwrap_or(LifeRef { incarnation: incarnation.unwrap_or(0), slot: 0 })
     }
@@ -150,30 +157,41 @@ impl Lives {
     /// Earlier lives of the same id or key that have ended and are still held, in no order.
     pub(crate) fn earlier(&self, slot: Slot) -> impl Iterator<Item = Slot> {
         let later = self.at(slot);
-        self.with_id(later.gateway, &later.id)
-            .chain(self.with_key(later.gateway, &later.key))
-            .filter(|earlier| self.at(*earlier).precedes(later) && !self.at(*earlier).alive())
+        self.with_id(&self.ended, later.gateway, &later.id)
+            .chain(self.with_key(&self.ended, later.gateway, &later.key))
+            .filter(|earlier| self.at(*earlier).precedes(later))
+    }
+
+    /// Whether the one is an earlier life of the same id or key as the other.
+    pub(crate) fn precedes(&self, earlier: Slot, later: Slot) -> bool {
+        self.at(earlier).precedes(self.at(later))
+    }
+
+    /// All that are held of one gateway.
+    pub(crate) fn of(&self, gateway: u32) -> &Bits {
+        const NONE: &Bits = &Bits::new();
+        self.by_gateway.get(gateway as usize).unwrap_or(NONE)
     }
 
     /// Takes a new life in.
     pub(crate) fn insert(&mut self, mut life: Life) -> Slot {
-        life.has_earlier = self.with_id(life.gateway, &life.id).next().is_some()
-            || self.with_key(life.gateway, &life.key).next().is_some();
-        let (by_id, by_key) = self.hashes(&life);
-        let named = !life.key.is_empty(); // one bucket for all that have no key would be a list
+        let known = |names| {
+            self.with_id(names, life.gateway, &life.id).next().is_some()
+                || self.with_key(names, life.gateway, &life.key).next().is_some()
+        };
+        life.has_earlier = known(&self.alive) || known(&self.ended);
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             (self.slots.len() - 1) as Slot
         });
+        let gateway = life.gateway as usize;
+        if gateway >= self.by_gateway.len() {
+            self.by_gateway.resize_with(gateway + 1, Bits::default);
+        }
+        self.by_gateway[gateway].insert(slot);
         self.slots[slot as usize] = Some(life);
         self.live += 1;
-        let (slots, hash) = (&self.slots, &self.hash);
-        let rehash = |slot: &Slot| slots[*slot as usize].as_ref().map(|life| hashes(hash, life));
-        // A table only asks for the hashes of what it holds, and it holds only slots that are taken.
-        self.by_id.insert_unique(by_id, slot, |slot| rehash(slot).unwrap_or_default().0);
-        if named {
-            self.by_key.insert_unique(by_key, slot, |slot| rehash(slot).unwrap_or_default().1);
-        }
+        self.alive.insert(slot, &self.slots, &self.hash);
         slot
     }
 
@@ -183,38 +201,55 @@ impl Lives {
         debug_assert!(life.alive(), "the first end decided wins");
         life.end = Some(end);
         self.live -= 1;
+        self.alive.remove(slot, &self.slots, &self.hash);
+        self.ended.insert(slot, &self.slots, &self.hash);
     }
 
     /// Gives up the slot of a life that has ended and that nobody is due anything of.
     pub(crate) fn give_up_if_idle(&mut self, slot: Slot) {
         let idle = |life: &&Life| !life.alive() && life.holders == 0;
         let Some(life) = self.slots[slot as usize].as_ref().filter(idle) else { return };
-        let (by_id, by_key) = self.hashes(life);
+        self.by_gateway[life.gateway as usize].remove(slot);
+        self.ended.remove(slot, &self.slots, &self.hash);
+        self.slots[slot as usize] = None;
+        self.free.push(slot);
+    }
+
+    fn with_id<'a>(&'a self, names: &'a Names, gateway: u32, id: &str) -> impl Iterator<Item = Slot> {
+        let named = move |slot: &Slot| self.at(*slot).gateway == gateway && *self.at(*slot).id == *id;
+        names.by_id.iter_hash(self.hash.hash_one((gateway, id))).copied().filter(named)
+    }
+
+    fn with_key<'a>(&'a self, names: &'a Names, gateway: u32, key: &str) -> impl Iterator<Item = Slot> {
+        let named = move |slot: &Slot| self.at(*slot).gateway == gateway && *self.at(*slot).key == *key;
+        names.by_key.iter_hash(self.hash.hash_one((gateway, key))).copied().filter(named)
+    }
+}
+
+impl Names {
+    /// The slot is taken.
+    fn insert(&mut self, slot: Slot, slots: &[Option<Life>], hash: &DefaultHashBuilder) {
+        // A table only asks for the hashes of what it holds, and it holds only slots that are taken.
+        let hashed =
+            |slot: &Slot| slots[*slot as usize].as_ref().map(|life| hashes(hash, life)).unwrap_or_default();
+        let (by_id, by_key) = hashed(&slot);
+        self.by_id.insert_unique(by_id, slot, |slot| hashed(slot).0);
+        // One bucket for all that have no key would be a list.
+        if slots[slot as usize].as_ref().is_some_and(|life| !life.key.is_empty()) {
+            self.by_key.insert_unique(by_key, slot, |slot| hashed(slot).1);
+        }
+    }
+
+    /// The slot is still taken.
+    fn remove(&mut self, slot: Slot, slots: &[Option<Life>], hash: &DefaultHashBuilder) {
+        let Some((by_id, by_key)) = slots[slot as usize].as_ref().map(|life| hashes(hash, life)) else {
+            return;
+        };
         for (table, hash) in [(&mut self.by_id, by_id), (&mut self.by_key, by_key)] {
             if let Ok(entry) = table.find_entry(hash, |held| *held == slot) {
                 entry.remove();
             }
         }
-        self.slots[slot as usize] = None;
-        self.free.push(slot);
-    }
-
-    fn with_id(&self, gateway: u32, id: &str) -> impl Iterator<Item = Slot> {
-        self.by_id
-            .iter_hash(self.hash.hash_one((gateway, id)))
-            .copied()
-            .filter(move |slot| self.at(*slot).gateway == gateway && *self.at(*slot).id == *id)
-    }
-
-    fn with_key(&self, gateway: u32, key: &str) -> impl Iterator<Item = Slot> {
-        self.by_key
-            .iter_hash(self.hash.hash_one((gateway, key)))
-            .copied()
-            .filter(move |slot| self.at(*slot).gateway == gateway && *self.at(*slot).key == *key)
-    }
-
-    fn hashes(&self, life: &Life) -> (u64, u64) {
-        hashes(&self.hash, life)
     }
 }
 

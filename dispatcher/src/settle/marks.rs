@@ -21,6 +21,8 @@ pub(crate) struct Marks {
     start_written: Bits,
     /// Ends that were written on the present stream.
     end_written: Bits,
+    /// Ends that are decided, due (now, or once the start is settled), and not written on the present stream.
+    unwritten: Bits,
 }
 
 impl Marks {
@@ -44,6 +46,11 @@ impl Marks {
         self.end_written.has(slot)
     }
 
+    /// Lives that have ended and whose end is still to be written on this stream.
+    pub(crate) fn unwritten(&self) -> &Bits {
+        &self.unwritten
+    }
+
     /// Whether the subscriber is due anything of this life.
     pub(crate) fn holds(&self, slot: Slot) -> bool {
         self.want.has(slot) || self.open.has(slot)
@@ -51,6 +58,16 @@ impl Marks {
 
     pub(crate) fn open(&self) -> impl Iterator<Item = Slot> + '_ {
         self.open.iter()
+    }
+
+    /// Open entries of these lives.
+    pub(crate) fn open_of<'a>(&'a self, lives: &'a Bits) -> impl Iterator<Item = Slot> + 'a {
+        self.open.both(lives)
+    }
+
+    /// Those of these lives whose start is to be written.
+    pub(crate) fn wanted_of<'a>(&'a self, lives: &'a Bits) -> impl Iterator<Item = Slot> + 'a {
+        self.want.both(lives)
     }
 
     pub(crate) fn open_len(&self) -> usize {
@@ -77,6 +94,14 @@ impl Marks {
 
     pub(crate) fn write_end(&mut self, slot: Slot) {
         self.end_written.insert(slot);
+        self.unwritten.remove(slot);
+    }
+
+    /// The life has ended.
+    pub(crate) fn decide(&mut self, slot: Slot) {
+        if self.holds(slot) {
+            self.unwritten.insert(slot);
+        }
     }
 
     /// Says whether it was not settled before.
@@ -92,14 +117,18 @@ impl Marks {
             &mut self.settled,
             &mut self.start_written,
             &mut self.end_written,
+            &mut self.unwritten,
         ] {
             bits.remove(slot);
         }
     }
 
-    /// A stream ended or began: nothing is written on it.
-    pub(crate) fn forget_written(&mut self) {
+    /// A stream ended: nothing is written on the next one.
+    pub(crate) fn forget_written(&mut self, ended: impl Fn(Slot) -> bool) {
         self.start_written.clear();
         self.end_written.clear();
+        for slot in self.open.iter().chain(self.want.iter()).filter(|slot| ended(*slot)) {
+            self.unwritten.insert(slot);
+        }
     }
 }

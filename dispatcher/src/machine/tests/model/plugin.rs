@@ -182,7 +182,10 @@ impl Model {
         if release {
             let entries: Vec<_> = plugin.entries.keys().copied().collect();
             let wanted = std::mem::take(&mut plugin.wanted);
-            entries.into_iter().for_each(|life| self.close_entry(ix, life, Outcome::Rejected));
+            // All at once: what a drain has given up is let go of like the rest.
+            let (given_up, rest): (Vec<_>, Vec<_>) =
+                entries.into_iter().partition(|life| self.has_given_up(ix, *life));
+            given_up.into_iter().chain(rest).for_each(|life| self.close_entry(ix, life, Outcome::Rejected));
             wanted.into_iter().for_each(|life| self.cancelled(ix, life));
             self.forget_in_closings(ix);
             self.plugins.remove(&ix);

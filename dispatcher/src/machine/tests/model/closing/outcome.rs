@@ -109,6 +109,12 @@ impl Model {
         self.finish();
     }
 
+    /// Whether a drain carries this end over, because its RETRY does not fit.
+    pub(in crate::machine::tests::model) fn has_given_up(&self, ix: usize, life: u64) -> bool {
+        let gave_up = |share: &Share| share.owed.get(&life) == Some(&Some(Outcome::Retried));
+        self.closings.iter().filter_map(|closing| closing.shares.get(&ix)).any(gave_up)
+    }
+
     /// A gateway_stop that came after its boot began to end, before anybody was told one.
     pub(in crate::machine::tests::model) fn said_late(
         &mut self,
