@@ -2,7 +2,7 @@
 //!
 //! Inputs and the time go in as calls; what is to happen comes out as return values, as [`Frame`]s when a stream
 //! [pulls](Machine::pull), and as the [`Record`]s and [`Effect`]s of [`Machine::take_step`]. Each stage adds its own
-//! transitions: `emit/publish.rs`, `serve/subscription.rs`, `serve/pull.rs`, `settle/`, `drain.rs`.
+//! transitions: `emit/publish.rs`, `serve/subscription.rs`, `serve/pull.rs`, `serve/write.rs`, `settle/`, `drain.rs`.
 //!
 //! [`Frame`]: crate::serve::frame::Frame
 

@@ -8,3 +8,4 @@ pub(crate) mod pull;
 pub(crate) mod service;
 pub(crate) mod stream;
 pub(crate) mod subscription;
+pub(crate) mod write;

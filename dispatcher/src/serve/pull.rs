@@ -6,15 +6,12 @@ use hookwire_protocol::v1::{self, BatchKind, subscribe_response};
 
 use super::{
     frame::{Batch, Frame},
-    stream::{Delivered, Due, Phase, Stream, StreamId, Turn},
+    stream::{Due, Phase, Stream, StreamId, Turn},
 };
 use crate::{
     fanout::registry::{Subscriber, SubscriberIx},
-    machine::{Machine, Now, OVERDUE_CHECK},
-    settle::{
-        journal::Record,
-        lives::{Life, LifeRef, Slot},
-    },
+    machine::{Machine, Now},
+    settle::lives::{Life, LifeRef, Slot},
 };
 
 /// The most events in one batch.
@@ -29,7 +26,7 @@ const FEW_ENDS: usize = 16;
 
 /// Where the next thing to write stands at the front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lane {
+pub(super) enum Lane {
     First,
     Announcements,
     Live,
@@ -326,96 +323,9 @@ impl Machine {
         }
     }
 
-    fn pop(&mut self, ix: SubscriberIx, lane: Lane) -> Option<Turn> {
+    pub(super) fn pop(&mut self, ix: SubscriberIx, lane: Lane) -> Option<Turn> {
         let stream = self.registry.at(ix).stream.as_mut()?;
         if lane == Lane::First { stream.first.pop_front() } else { stream.live.pop_front() }
-    }
-
-    /// Writes a lane's front into the batch.
-    fn write(&mut self, ix: SubscriberIx, lane: Lane, batch: &mut Batch) {
-        self.counters.deliveries += 1;
-        if batch.kind == BatchKind::Redelivered {
-            self.counters.redeliveries += 1;
-            let stream = self.registry.at(ix).stream.as_mut();
-            // At once: CaughtUp may be made before this batch is finished.
-            stream.filter(|stream| stream.phase != Phase::Live).into_iter().for_each(|it| it.replayed += 1);
-        }
-        let turn = match lane {
-            Lane::First | Lane::Live => self.pop(ix, lane).map(|turn| turn.due),
-            Lane::Queue => {
-                let Subscriber { queue, stream: Some(stream), .. } = self.registry.at(ix) else { return };
-                let Some(event) = queue.pop() else { return };
-                batch.push(&event.chunk, event.start as usize, event.end as usize);
-                return stream.deliver(Delivered::Event { bytes: event.bytes(), windowed: true });
-            }
-            Lane::Announcements => {
-                let Some(stream) = &mut self.registry.at(ix).stream else { return };
-                stream.announced += 1;
-                stream.announcements.pop_front().map(Due::Start)
-            }
-        };
-        match turn {
-            Some(Due::Start(life)) => self.write_start(ix, life, batch),
-            Some(Due::End { life, .. }) => self.write_end(ix, life, batch),
-            Some(Due::Event(event)) => {
-                batch.push(&event.chunk, event.start as usize, event.end as usize);
-                self.deliver(ix, Delivered::Event { bytes: event.bytes(), windowed: false });
-            }
-            Some(Due::GatewayStop(closing, event)) => {
-                batch.push(&event, 0, event.len());
-                self.deliver(ix, Delivered::GatewayStop(closing));
-            }
-            Some(Due::Control(_)) | None => {}
-        }
-    }
-
-    /// The entry is made as the start is written: the plugin may act on it and die.
-    fn write_start(&mut self, ix: SubscriberIx, life: LifeRef, batch: &mut Batch) {
-        let Self { registry, lives, .. } = self;
-        let subscriber = registry.at(ix);
-        let held = lives.at_mut(life.slot);
-        if !subscriber.marks.holds(life.slot) {
-            held.holders += 1; // announced to somebody who was not due it
-        }
-        let fresh = !subscriber.marks.is_open(life.slot);
-        subscriber.marks.write_start(life.slot);
-        subscriber.queue.release(life.incarnation);
-        batch.push(&held.start, 0, held.start.len());
-        if fresh {
-            let (subscriber, incarnation) = (subscriber.id.clone(), life.incarnation);
-            self.record(Record::Entry { subscriber, incarnation });
-        }
-        self.deliver(ix, Delivered::Start(life));
-    }
-
-    fn write_end(&mut self, ix: SubscriberIx, life: LifeRef, batch: &mut Batch) {
-        let Self { registry, lives, .. } = self;
-        let Some(end) = &lives.at(life.slot).end else { return };
-        batch.push(&end.event, 0, end.event.len());
-        let subscriber = registry.at(ix);
-        subscriber.marks.write_end(life.slot);
-        if let Some(stream) = &mut subscriber.stream {
-            stream.replay_ends.remove(&life.incarnation);
-        }
-        self.deliver(ix, Delivered::End(life));
-        self.unblock(ix, life.slot);
-    }
-
-    fn deliver(&mut self, ix: SubscriberIx, delivered: Delivered) {
-        if let Some(stream) = &mut self.registry.at(ix).stream {
-            stream.deliver(delivered);
-        }
-    }
-
-    fn finish(&mut self, ix: SubscriberIx, mut batch: Batch) -> Frame {
-        let now = self.now.mono;
-        let budget = self.closings.left(ix, now).unwrap_or(self.settings.ack_timeout);
-        batch.set_budget_ms(budget.as_millis() as u32);
-        if let Some(stream) = &mut self.registry.at(ix).stream {
-            stream.wrote_batch(batch.first_seq(), now);
-        }
-        self.next_overdue_check.get_or_insert(now + OVERDUE_CHECK);
-        batch.frame()
     }
 
     fn stream_of(&self, ix: SubscriberIx) -> Option<&Stream> {
