@@ -28,7 +28,7 @@
 //!
 //! // Plugins are told to come back for the next process, and every connection ends.
 //! let (_hurry, never) = watch::channel(false);
-//! dispatcher.stop(StopReason::Shutdown, Duration::ZERO, never).await;
+//! dispatcher.stop(StopReason::Shutdown, Duration::ZERO, never).await?;
 //! server.close(Duration::from_millis(250)).await;
 //! # Ok(())
 //! # }
@@ -47,19 +47,16 @@ use uuid::Uuid;
 
 use crate::{
     config::Config,
-    drain::DrainOrder,
+    drain::{DrainOrder, MAX_BUDGET},
     emit::{
         emitter::{self, Emitter},
         service::{GatewayService, Sources},
     },
-    machine::{Refused, Settings},
+    machine::{RECONNECT_AFTER, Refused, Settings},
     serve::service::HookService,
     status::AdminService,
     worker::{Command, Commands, worker},
 };
-
-/// When plugins should come back after a stop.
-const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 
 /// What one message may carry beyond one event: its envelope, and its neighbours in a batch.
 const ENVELOPE_BYTES: usize = 1 << 20;
@@ -119,7 +116,8 @@ impl Dispatcher {
     /// Attaches a gateway that lives in this process.
     ///
     /// # Errors
-    /// A name that is empty or too long, a boot that is over, or a dispatcher that has stopped.
+    /// A name that is empty or too long, a boot that is over, too many gateways or emitters (1024 emitters in one
+    /// boot: clone one instead of asking for another), or a dispatcher that has stopped.
     pub async fn emitter(&self, gateway_id: &str, boot_id: &str) -> Result<Emitter, Declined> {
         let hello = attach_request::Hello {
             gateway_id: gateway_id.to_owned(),
@@ -132,8 +130,8 @@ impl Dispatcher {
         Ok(emitter::attach(self.commands.clone(), self.sources.next(), hello).await?)
     }
 
-    /// Ends all sessions of one gateway, and waits for the acknowledgements until the budget is spent. A second call
-    /// joins the first.
+    /// Ends all sessions of one gateway, and waits for the acknowledgements until the budget is spent: an hour at
+    /// most. A second call joins the first.
     ///
     /// # Errors
     /// The gateway has never attached, or the dispatcher has stopped.
@@ -144,6 +142,7 @@ impl Dispatcher {
         budget: Duration,
     ) -> Result<DrainReport, Declined> {
         let (gateway, restart_expected) = (Some(gateway_id.to_owned()), Duration::ZERO);
+        let budget = budget.min(MAX_BUDGET);
         let order = DrainOrder { gateway, boot: None, reason, budget, restart_expected };
         let (report, awaited) = oneshot::channel();
         let ticket = self.commands.ask(|reply| Command::Drain { order, reply, report }).await;
@@ -151,15 +150,19 @@ impl Dispatcher {
         Ok(awaited.await.map_err(|_| Refused::Stopping)?)
     }
 
-    /// Drains every gateway, then ends every stream with Goodbye(STOPPING). From its start on nothing is taken in.
-    /// When `hurry` turns true, 200 ms of the budget are left.
+    /// Drains every gateway, for an hour at most, then ends every stream with Goodbye(STOPPING). From its start on
+    /// nothing is taken in. When `hurry` turns true, 200 ms of the budget are left.
+    ///
+    /// # Errors
+    /// The worker is gone: it panicked, or the runtime ends.
     pub async fn stop(
         &self,
         reason: StopReason,
         budget: Duration,
         mut hurry: watch::Receiver<bool>,
-    ) -> DrainReport {
+    ) -> Result<DrainReport, Declined> {
         let (report, mut drained) = oneshot::channel();
+        let budget = budget.min(MAX_BUDGET);
         self.commands.send(Command::Stop { reason, budget, report }).await;
         let report = tokio::select! {
             report = &mut drained => report,
@@ -174,7 +177,7 @@ impl Dispatcher {
             text: "the dispatcher is stopping".to_owned(),
         };
         self.commands.ask(|done| Command::Farewell { goodbye, done }).await;
-        report.unwrap_or_default() // the worker answers every stop; without it there is nothing to report
+        Ok(report.map_err(|_| Refused::Stopping)?)
     }
 }
 

@@ -19,6 +19,9 @@ use crate::{
     machine::{Effect, Machine, Now, Refused},
 };
 
+/// The longest budget that may be asked for: a drain is bounded, whoever asks.
+pub(crate) const MAX_BUDGET: Duration = Duration::from_secs(3600);
+
 /// A second signal leaves this much.
 const HURRY: Duration = Duration::from_millis(200);
 
@@ -152,10 +155,12 @@ impl Machine {
     fn drain_gateways(&mut self, order: &DrainOrder, gateways: &[GatewayIx], stop: bool) -> Ticket {
         let started = self.now.mono;
         self.closings.gathering = true;
-        let closings = gateways.iter().map(|ix| self.join_or_begin(*ix, order, stop)).collect();
+        let closings: Vec<_> = gateways.iter().map(|ix| self.join_or_begin(*ix, order, stop)).collect();
         let ticket = Ticket(self.closings.number());
         let scope = order.gateway.clone().unwrap_or_else(|| "all".to_owned());
-        let (reason, budget) = (order.reason, order.budget);
+        // Who joins gets the first one's report: that one's reason is what the ends say.
+        let first = self.closings.waiters.iter().find(|it| !closings.is_empty() && it.closings == closings);
+        let (reason, budget) = first.map_or((order.reason, order.budget), |it| (it.reason, it.budget));
         self.closings.waiters.push(Waiter { ticket, scope, reason, budget, started, closings });
         self.closings.gathering = false;
         self.report_finished();

@@ -36,6 +36,9 @@ use crate::{
 /// How often deliveries are looked through for an overdue answer.
 pub(crate) const OVERDUE_CHECK: Duration = Duration::from_secs(1);
 
+/// When a peer should come back whose stream was ended for no fault of its own.
+pub(crate) const RECONNECT_AFTER: Duration = Duration::from_secs(1);
+
 /// A moment, told by whoever drives the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Now {

@@ -12,7 +12,7 @@ use crate::{
     worker::{Command, Commands},
 };
 
-/// A refusal as a status. Clients do not come back by themselves after the first three.
+/// A refusal as a status. After the last two, clients come back by themselves; the others are their fault.
 pub(crate) fn as_status(refused: Refused) -> Status {
     let code = match refused {
         Refused::Invalid(_) => Code::InvalidArgument,

@@ -2,10 +2,6 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -214,16 +210,7 @@ impl Worker {
         let now = self.now();
         match command {
             Command::Attach { source, hello, ended, reply } => {
-                let outcome = self.machine.attach(now, source, &hello);
-                let (gateway, boot) = (&hello.gateway_id, &hello.boot_id);
-                match &outcome {
-                    Ok(_) => {
-                        info!(gateway, boot, source = source.0, "gateway attached");
-                        self.sources.insert(source, ended);
-                    }
-                    Err(refused) => warn!(gateway, boot, %refused, "gateway refused"),
-                }
-                let _ = reply.send(outcome);
+                let _ = reply.send(self.attach(now, source, &hello, ended));
             }
             Command::Publish { source, publish, reply } => {
                 let _ = reply.send(self.machine.publish(now, source, publish));
@@ -236,16 +223,7 @@ impl Worker {
                 self.machine.detach(now, source);
             }
             Command::Subscribe { stream, hello, outlet, reply } => {
-                let outcome = self.machine.subscribe(now, stream, &hello);
-                let (subscriber, instance) = (&hello.subscriber_id, &hello.instance_id);
-                match &outcome {
-                    Ok(()) => {
-                        info!(subscriber, instance, stream = stream.0, "plugin subscribed");
-                        self.outlets.insert(stream, outlet);
-                    }
-                    Err(refused) => warn!(subscriber, instance, %refused, "plugin refused"),
-                }
-                let _ = reply.send(outcome);
+                let _ = reply.send(self.subscribe(now, stream, &hello, outlet));
             }
             Command::Ack { stream, ack } => self.machine.ack(now, stream, &ack),
             Command::Leave { stream, release, status } => {
@@ -255,13 +233,7 @@ impl Worker {
                 self.outlets.finish(stream, status.map_or_else(bye, Outgoing::End));
             }
             Command::Drain { order, reply, report } => {
-                self.forget_who_left();
-                let ticket = self.machine.drain(now, &order);
-                info!(?order, refused = ticket.as_ref().err().map(ToString::to_string), "drain asked for");
-                if let Ok(ticket) = ticket {
-                    self.reports.insert(ticket, report);
-                }
-                let _ = reply.send(ticket);
+                let _ = reply.send(self.drain(now, &order, report));
             }
             Command::Progress { ticket, reply } => {
                 let _ = reply.send(self.machine.progress(now, ticket));
@@ -291,6 +263,59 @@ impl Worker {
             }
             !gone
         });
+    }
+
+    fn attach(
+        &mut self,
+        now: Now,
+        source: SourceId,
+        hello: &attach_request::Hello,
+        ended: oneshot::Sender<GoodbyeReason>,
+    ) -> Result<attach_response::Welcome, Refused> {
+        let outcome = self.machine.attach(now, source, hello);
+        let (gateway, boot) = (&hello.gateway_id, &hello.boot_id);
+        match &outcome {
+            Ok(_) => {
+                info!(gateway, boot, source = source.0, "gateway attached");
+                self.sources.insert(source, ended);
+            }
+            Err(refused) => warn!(gateway, boot, %refused, "gateway refused"),
+        }
+        outcome
+    }
+
+    fn subscribe(
+        &mut self,
+        now: Now,
+        stream: StreamId,
+        hello: &subscribe_request::Hello,
+        outlet: Outlet,
+    ) -> Result<(), Refused> {
+        let outcome = self.machine.subscribe(now, stream, hello);
+        let (subscriber, instance) = (&hello.subscriber_id, &hello.instance_id);
+        match &outcome {
+            Ok(()) => {
+                info!(subscriber, instance, stream = stream.0, "plugin subscribed");
+                self.outlets.insert(stream, outlet);
+            }
+            Err(refused) => warn!(subscriber, instance, %refused, "plugin refused"),
+        }
+        outcome
+    }
+
+    fn drain(
+        &mut self,
+        now: Now,
+        order: &DrainOrder,
+        report: oneshot::Sender<v1::DrainReport>,
+    ) -> Result<Ticket, Refused> {
+        self.forget_who_left();
+        let ticket = self.machine.drain(now, order);
+        info!(?order, refused = ticket.as_ref().err().map(ToString::to_string), "drain asked for");
+        if let Ok(ticket) = ticket {
+            self.reports.insert(ticket, report);
+        }
+        ticket
     }
 
     /// Carries out what the machine's calls left behind.
@@ -352,20 +377,6 @@ fn bye() -> Outgoing {
         text: String::new(),
     };
     Outgoing::Frame(Frame::control(subscribe_response::Message::Goodbye(goodbye)))
-}
-
-/// Shared between the worker and a stream's body: the worker had more than there was room for.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Starved(Arc<AtomicBool>);
-
-impl Starved {
-    pub(crate) fn set(&self) {
-        self.0.store(true, Ordering::SeqCst); // before the worker looks for room once more
-    }
-
-    pub(crate) fn take(&self) -> bool {
-        self.0.swap(false, Ordering::SeqCst) // after the body has made room
-    }
 }
 
 #[cfg(test)]

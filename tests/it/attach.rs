@@ -3,8 +3,9 @@
 use hookwire::config::Config;
 use hookwire_harness::{Script, World, events};
 use hookwire_protocol::v1::{
-    GoodbyeReason, RetentionKind, SubscribeRequest, WhenFull, hook_service_client::HookServiceClient,
-    subscribe_request, subscribe_response,
+    AttachRequest, GoodbyeReason, RetentionKind, SubscribeRequest, WhenFull,
+    gateway_service_client::GatewayServiceClient, hook_service_client::HookServiceClient, subscribe_request,
+    subscribe_response,
 };
 use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
@@ -86,6 +87,18 @@ async fn a_stream_without_hello_ends_at_its_deadline() {
     let status = response.into_inner().message().await.unwrap_err();
     assert_eq!((status.code(), began.elapsed()), (Code::DeadlineExceeded, ms(3000)));
     drop(requests);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_without_hello_ends_at_its_deadline_as_well() {
+    let world = World::start(&Config { hello_timeout: ms(3000), ..Config::default() });
+    let (_link, channel) = world.link().await;
+    let (_requests, outbound) = mpsc::channel::<AttachRequest>(1);
+    let began = Instant::now();
+    let response = GatewayServiceClient::new(channel).attach(ReceiverStream::new(outbound)).await.unwrap();
+    assert_eq!(began.elapsed(), ms(0));
+    let status = response.into_inner().message().await.unwrap_err();
+    assert_eq!((status.code(), began.elapsed()), (Code::DeadlineExceeded, ms(3000)));
 }
 
 #[tokio::test(start_paused = true)]

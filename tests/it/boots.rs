@@ -135,6 +135,27 @@ async fn a_lost_boot_that_said_gateway_stop_ends_as_it_said() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_boot_that_was_lost_and_came_back_ends_as_it_says_then() {
+    let world = World::start(&Config { gateway_grace: ms(1_000), ..Config::default() });
+    let (gateway, mut plugin) = one_session(&world).await;
+    gateway.cut();
+    assert_eq!(plugin.expect_end("s1").await.end().reason(), SessionEndReason::Lost);
+    plugin.ack_all().await;
+    plugin.expect_event("gateway_stop").await;
+    plugin.ack_all().await;
+
+    let mut gateway = world.gateway("gw").await;
+    gateway.start("s2").await;
+    plugin.expect_start("s2").await;
+    plugin.ack_all().await;
+    gateway.says_stop(StopReason::Restart).await;
+    let _newer = world.attach("gw").boot("boot-2").attach().await;
+    assert_eq!(plugin.expect_end("s2").await.end().reason(), SessionEndReason::Restart);
+    plugin.ack_all().await;
+    plugin.expect_nothing_for(A_WHILE).await; // its gateway_stop was told: once a boot
+}
+
+#[tokio::test(start_paused = true)]
 async fn gateway_stop_is_told_once_a_boot_and_to_those_who_are_there() {
     let world = World::new();
     let (gateway, mut plugin) = one_session(&world).await;

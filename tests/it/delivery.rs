@@ -2,11 +2,11 @@
 
 use hookwire_harness::{World, events};
 use hookwire_protocol::v1::{
-    BatchKind, Disposition, GatewayEvent, SessionEnd, SessionEndReason, SessionRef, SessionStart, event,
-    gateway_event,
+    BatchKind, Disposition, GatewayEvent, GatewayStop, SessionEnd, SessionEndReason, SessionRef,
+    SessionStart, StopReason, event, gateway_event,
 };
 
-use crate::A_WHILE;
+use crate::{A_WHILE, ms};
 
 #[tokio::test(start_paused = true)]
 async fn a_session_is_seen_from_start_to_end() {
@@ -90,6 +90,70 @@ async fn fields_arrive_as_they_were_said() {
     let end = plugin.expect_end("s1").await;
     assert_eq!((end.end().next_session_id.as_str(), end.end().disposition()), ("s2", Disposition::Moved));
     assert_eq!(end.end().next_session_key, "agent:main:43");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_reason_says_what_it_means_for_the_conversation() {
+    use Disposition::{Ended, Moved, Suspended, Unknown};
+    use SessionEndReason as Reason;
+    let world = World::new();
+    let mut gateway = world.gateway("gw").await;
+    let mut plugin = world.plugin("audit").caught_up().await;
+    for (said, reason, disposition) in [
+        (Reason::New, Reason::New, Ended),
+        (Reason::Reset, Reason::Reset, Ended),
+        (Reason::Idle, Reason::Idle, Ended),
+        (Reason::Daily, Reason::Daily, Ended),
+        (Reason::Deleted, Reason::Deleted, Ended),
+        (Reason::Compaction, Reason::Compaction, Moved),
+        (Reason::Shutdown, Reason::Shutdown, Suspended),
+        (Reason::Restart, Reason::Restart, Suspended),
+        (Reason::Unknown, Reason::Unknown, Unknown),
+        (Reason::Lost, Reason::Lost, Unknown),
+        (Reason::Unspecified, Reason::Unknown, Unknown),
+    ] {
+        gateway.start("s1").await;
+        plugin.expect_start("s1").await;
+        plugin.ack_all().await;
+        gateway.end("s1", said).await;
+        let end = plugin.expect_end("s1").await;
+        plugin.ack_all().await;
+        assert_eq!((end.end().reason(), end.end().disposition()), (reason, disposition), "{said:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_says_when_its_session_was_last_active() {
+    let world = World::new();
+    let mut gateway = world.gateway("gw").await;
+    let mut plugin = world.plugin("audit").caught_up().await;
+    gateway.start("s1").await;
+    let message = events::message(events::session("s1"), "");
+    gateway.publish(GatewayEvent { time_unix_nano: 1_795_343_860_866_000_000, ..message }).await;
+    gateway.end("s1", SessionEndReason::Idle).await;
+    plugin.expect_start("s1").await;
+    plugin.ack_all().await;
+    let message = plugin.expect_event("message_received").await.event;
+    let end = plugin.expect_end("s1").await;
+    let last = (end.end().last_session_seq, end.end().last_activity_unix_nano);
+    assert_eq!(last, (message.session_seq, message.time_unix_nano));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_stop_arrives_as_it_was_said() {
+    let world = World::new();
+    let mut gateway = world.gateway("gw").await;
+    let mut plugin = world.plugin("audit").caught_up().await;
+    let traceparent = "00-25066da7d1bfcd66baad101be018d35f-8cc5759d2e75d1d1-01";
+    let said = events::gateway_stop(StopReason::Restart);
+    let time_unix_nano = 1_795_343_860_866_000_000;
+    gateway.publish(GatewayEvent { time_unix_nano, traceparent: traceparent.into(), ..said }).await;
+    world.drain("gw", StopReason::Shutdown, ms(10)).await.report().await;
+    plugin.expect_notice().await;
+    let stop = plugin.expect_event("gateway_stop").await.event;
+    assert_eq!((stop.time_unix_nano, stop.traceparent.as_str()), (time_unix_nano, traceparent));
+    let payload = GatewayStop { reason: StopReason::Restart.into(), text: "so long".into() };
+    assert_eq!((stop.synthetic, stop.payload), (false, Some(event::Payload::GatewayStop(payload))));
 }
 
 #[tokio::test(start_paused = true)]

@@ -261,6 +261,7 @@ async fn ordinary_events_are_shed_and_a_gap_says_so() {
     });
     let gap = gap.unwrap_or_else(|| panic!("no Gap, but {first} and {second}"));
     assert_eq!((gap.cause(), gap.count), (GapCause::Drain, 2));
+    assert_eq!(world.counter("deliveries_lost").await, 2, "a Gap, and a metric");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,9 @@
 //! A Rust gateway embeds the dispatcher: the same promises, without a wire in between.
 
+use std::time::Duration;
+
 use hookwire::emit::emitter::NotTaken;
-use hookwire_harness::{World, events};
+use hookwire_harness::{World, at_rest, events};
 use hookwire_protocol::v1::{GapCause, RefusalCode, SessionEndReason, StopReason};
 use tokio::time::Instant;
 
@@ -79,8 +81,20 @@ async fn emitting_never_waits_and_what_finds_no_room_is_told() {
     assert_eq!((taken, lost), (15, 5), "16 MiB are the most");
     assert_eq!((start.await, began.elapsed()), (Ok(()), ms(0)), "for a start there is always room");
     assert_eq!(plugin.expect_gap(GapCause::EmitterFull).await.count, 5);
+    assert_eq!(world.counter("deliveries_lost").await, 5);
     plugin.expect_start("s1").await;
     plugin.expect_start("s2").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loss_is_told_although_nothing_follows_it() {
+    let world = World::new();
+    let mut plugin = world.plugin("audit").caught_up().await;
+    let emitter = world.dispatcher().emitter("gw", "boot-1").await.unwrap();
+    let endless = "x".repeat(17 << 20);
+    let receipt = emitter.emit(events::message(events::session("s1"), &endless));
+    assert_eq!(receipt.await, Err(NotTaken::Full));
+    assert_eq!(plugin.expect_gap(GapCause::EmitterFull).await.count, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,4 +128,15 @@ async fn a_gateway_that_never_was_cannot_be_drained() {
     let world = World::new();
     let declined = world.dispatcher().drain("gw", StopReason::Shutdown, BUDGET).await.unwrap_err();
     assert!(declined.to_string().contains("gw"), "{declined}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_without_end_is_an_hour() {
+    let world = World::new();
+    let _emitter = world.dispatcher().emitter("gw", "boot-1").await.unwrap();
+    at_rest().await;
+    let forever = Duration::MAX;
+    let report = world.dispatcher().drain("gw", StopReason::Shutdown, forever).await.unwrap();
+    assert_eq!(report.budget_ms, 3_600_000);
+    assert_eq!(world.stop(StopReason::Shutdown, forever).await.report().await.budget_ms, 3_600_000);
 }

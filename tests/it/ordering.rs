@@ -1,7 +1,8 @@
 //! Per incarnation: start, events, end. A later life of the same session begins behind the earlier one's end.
 
+use hookwire::config::Config;
 use hookwire_harness::{World, events};
-use hookwire_protocol::v1::{AckStatus, SessionEndReason};
+use hookwire_protocol::v1::{AckStatus, GapCause, SessionEndReason};
 
 use crate::A_WHILE;
 
@@ -72,6 +73,30 @@ async fn a_later_life_waits_for_the_end_of_the_earlier() {
     assert_eq!(plugin.expect_end("s1").await.incarnation(), 1);
     assert_eq!(plugin.expect_start("s1").await.incarnation(), 2);
     assert_eq!(plugin.expect_event("message_received").await.incarnation(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_events_of_a_start_that_waits_are_bounded_and_a_gap_says_what_did_not_fit() {
+    let world = World::start(&Config { queue_events: 2, ..Config::default() });
+    let mut gateway = world.gateway("gw").await;
+    let mut plugin = world.plugin("audit").caught_up().await;
+    gateway.start("s1").await;
+    plugin.expect_start("s1").await;
+    gateway.end("s1", SessionEndReason::Reset).await;
+    gateway.start("s1").await;
+    for text in ["1", "2", "3"] {
+        gateway.message("s1", text).await;
+        hookwire_harness::at_rest().await; // set aside, one by one
+    }
+    assert_eq!(plugin.expect_gap(GapCause::QueueFull).await.count, 1);
+    plugin.expect_nothing_for(A_WHILE).await;
+    plugin.ack_all().await;
+    assert_eq!(plugin.expect_end("s1").await.incarnation(), 1);
+    assert_eq!(plugin.expect_start("s1").await.incarnation(), 2);
+    for session_seq in [3, 4] {
+        let event = plugin.expect_event("message_received").await.event;
+        assert_eq!(event.session_seq, session_seq, "the oldest is lost");
+    }
 }
 
 #[tokio::test(start_paused = true)]

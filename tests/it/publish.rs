@@ -125,6 +125,16 @@ async fn a_refused_event_has_used_its_number() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn numbers_end_where_64_bits_do() {
+    let world = World::new();
+    let mut gateway = world.gateway("gw").await;
+    let event = || events::message(events::session("s1"), "");
+    gateway.send(u64::MAX, vec![event(), event()]).await;
+    assert_eq!(gateway.expect_receipt().await.through_publish_seq, u64::MAX);
+    assert_eq!(world.counter("events_taken_in").await, 1, "the last number is good for one");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_start_in_a_drained_boot_is_refused() {
     let world = World::new();
     let mut gateway = world.gateway("gw").await;

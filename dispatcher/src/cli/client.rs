@@ -2,8 +2,9 @@
 
 use std::{future::Future, time::Duration};
 
+use hookwire_sdk::is_refusal;
 use tokio::time::timeout;
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Status, transport::Channel};
 
 use super::{Exit, Failure, Target};
 
@@ -41,21 +42,6 @@ pub(super) async fn answer<T>(
         Ok(answer) => answer.map_err(|status| failure(&status)),
         Err(_) => Err(Exit::Unavailable.because(format!("no answer within {patience:?}"))),
     }
-}
-
-/// Whether the other side understood, and said no: coming back with the same words is of no use.
-pub(super) fn is_refusal(status: &Status) -> bool {
-    matches!(
-        status.code(),
-        Code::InvalidArgument
-            | Code::NotFound
-            | Code::AlreadyExists
-            | Code::PermissionDenied
-            | Code::FailedPrecondition
-            | Code::OutOfRange
-            | Code::Unimplemented
-            | Code::Unauthenticated
-    )
 }
 
 /// How a status ends a command.

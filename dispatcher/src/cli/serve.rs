@@ -169,7 +169,9 @@ async fn stop(
     // The drain keeps to its budget by itself; this is for the day when it does not.
     let report = timeout(config.drain_budget + STUCK_AFTER, drained).await;
     server.close(FAREWELL).await;
-    report.map_err(|_| Exit::Fault.because("the drain did not end: a fault of our own"))
+    report
+        .map_err(|_| Exit::Fault.because("the drain did not end: a fault of our own"))?
+        .map_err(|_| Exit::Fault.because("the dispatcher was gone before it could drain: a fault of our own"))
 }
 
 /// Hands the report to the operator.

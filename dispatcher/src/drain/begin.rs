@@ -16,7 +16,7 @@ use crate::{
     fanout::registry::SubscriberIx,
     machine::Machine,
     serve::stream::{Due, Phase, Turn},
-    settle::decide::Ending,
+    settle::{decide::Ending, lives::LifeRef},
 };
 
 impl Machine {
@@ -46,6 +46,7 @@ impl Machine {
             quiet: quiet.is_some(),
             mark: u64::MAX, // what is decided from here on is decided by this closing
             started: self.now.mono,
+            restart_expected: order.restart_expected,
             deadline: self.now.mono + order.budget,
             sessions_ended: 0,
             last_answer: None,
@@ -57,7 +58,7 @@ impl Machine {
         };
         self.closings.closings.push(closing);
         let ended = self.decide_all(ix, quiet.unwrap_or(drain_reason));
-        self.give_shares(id, order, ended);
+        self.give_shares(id, ended);
         id
     }
 
@@ -85,21 +86,20 @@ impl Machine {
         live.len() as u64
     }
 
-    fn give_shares(&mut self, id: ClosingId, order: &DrainOrder, ended: u64) {
+    fn give_shares(&mut self, id: ClosingId, ended: u64) {
         let mark = self.position();
         let Some(closing) = self.closings.closings.iter().find(|it| it.id == id) else { return };
         let (gateway, quiet) = (closing.gateway, closing.quiet);
         let shares: BTreeMap<_, _> =
-            self.registry.indices().map(|ix| (ix, self.share(ix, gateway, quiet))).collect();
+            self.registry.indices().map(|ix| (ix, self.share(ix, closing))).collect();
         let owed: Vec<_> = shares.iter().map(|(ix, share)| (*ix, share.report.owed)).collect();
         if let Some(closing) = self.closings.closings.iter_mut().find(|it| it.id == id) {
             (closing.mark, closing.sessions_ended, closing.shares) = (mark, ended, shares);
         }
         for (ix, owed) in owed {
             if !quiet {
-                self.notice(ix, id, owed, order.restart_expected);
+                self.notice(ix, id, owed);
                 self.bring_forward(ix, gateway);
-                self.give_up_late_retries(ix);
             }
             self.move_on(id, ix);
         }
@@ -107,15 +107,18 @@ impl Machine {
     }
 
     /// A subscriber without a stream is unreachable at once: nobody waits for it.
-    fn share(&self, ix: SubscriberIx, gateway: GatewayIx, quiet: bool) -> Share {
-        let owed = self.owed_of(ix, gateway, quiet);
+    fn share(&self, ix: SubscriberIx, closing: &Closing) -> Share {
+        let owed = self.owed_of(ix, closing.gateway, closing.quiet);
+        let late = || self.late_retries(ix, closing.gateway, closing.deadline);
+        let given_up = if closing.quiet { HashSet::new() } else { late() };
+        let retried = given_up.len() as u64;
         let subscriber = self.registry.get(ix);
         let id = subscriber.map(|subscriber| subscriber.id.to_string()).unwrap_or_default();
         let mut share = Share {
             stage: Stage::Ends,
-            report: v1::SubscriberReport { id, owed, ..Default::default() },
-            due: owed,
-            given_up: HashSet::new(),
+            report: v1::SubscriberReport { id, owed, retried, ..Default::default() },
+            due: owed - retried,
+            given_up,
         };
         if subscriber.is_none_or(|subscriber| subscriber.stream.is_none()) {
             share.stage = Stage::Done;
@@ -133,15 +136,16 @@ impl Machine {
         (subscriber.marks.open_of(lives).filter(ended).count() + wanted) as u64
     }
 
-    fn notice(&mut self, ix: SubscriberIx, id: ClosingId, owed: u64, restart_expected: Duration) {
+    fn notice(&mut self, ix: SubscriberIx, id: ClosingId, owed: u64) {
         let Some(closing) = self.closings.closings.iter().find(|it| it.id == id) else { return };
+        let back_in = closing.restart_expected.saturating_sub(self.now.mono - closing.started);
         let notice = v1::DrainNotice {
             gateway_id: self.gateways.at(closing.gateway).id.to_string(),
             boot_id: closing.boot.to_string(),
             reason: closing.reason.into(),
             budget_ms: closing.deadline.saturating_sub(self.now.mono).as_millis() as u32,
             ends_owed: owed,
-            restart_expected_ms: restart_expected.as_millis() as u32,
+            restart_expected_ms: back_in.as_millis() as u32,
         };
         if let Some(stream) = &mut self.registry.at(ix).stream {
             stream.control.push_back(subscribe_response::Message::DrainNotice(notice));
@@ -173,18 +177,15 @@ impl Machine {
         let waiting = self.closings.closings.iter().filter(waits);
         let waiting: Vec<_> = waiting.map(|it| (it.id, it.shares[&ix].due)).collect();
         for (id, due) in waiting {
-            self.notice(ix, id, due, Duration::ZERO);
+            self.notice(ix, id, due);
         }
     }
 
-    /// What was answered RETRY before the drain began, and is due again after its end, is carried over at once.
-    fn give_up_late_retries(&mut self, ix: SubscriberIx) {
-        let Some(subscriber) = self.registry.get(ix) else { return };
-        let retries: Vec<_> = subscriber.retrying.iter().map(|(life, (at, _))| (*life, *at)).collect();
-        for (life, at) in retries {
-            if self.is_open(ix, life) {
-                self.retry_in_closings(ix, life, at, None);
-            }
-        }
+    /// What was answered RETRY before the drain began, and is due again only after its end: carried over at once.
+    fn late_retries(&self, ix: SubscriberIx, gateway: GatewayIx, deadline: Duration) -> HashSet<LifeRef> {
+        let Some(subscriber) = self.registry.get(ix) else { return HashSet::new() };
+        let owed = |life| self.lives.get(life).is_some_and(|held| held.gateway == gateway && !held.alive());
+        let late = subscriber.retrying.iter().filter(|(life, (at, _))| *at > deadline && owed(**life));
+        late.map(|(life, _)| *life).collect()
     }
 }

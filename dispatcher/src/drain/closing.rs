@@ -54,6 +54,8 @@ pub(super) struct Closing {
     pub(super) mark: u64,
     pub(super) started: Duration,
     pub(super) deadline: Duration,
+    /// When the gateway expects to be back, from the start on; zero where nobody knows.
+    pub(super) restart_expected: Duration,
     pub(super) sessions_ended: u64,
     pub(super) last_answer: Option<Duration>,
     /// The gateway's own gateway_stop, where it had said one: a newer boot may be here before it is told.
@@ -97,6 +99,12 @@ impl Closings {
     /// Whether a drain of this gateway is under way.
     pub(crate) fn drains(&self, gateway: GatewayIx) -> bool {
         self.closings.iter().any(|it| it.gateway == gateway && !it.quiet && it.finished.is_none())
+    }
+
+    /// Whether a drain carries this life's end over, because its RETRY does not fit.
+    pub(crate) fn has_given_up(&self, ix: SubscriberIx, life: LifeRef) -> bool {
+        let gave_up = |share: &Share| share.given_up.contains(&life);
+        self.closings.iter().filter_map(|closing| closing.shares.get(&ix)).any(gave_up)
     }
 
     /// When the next deadline comes.

@@ -45,16 +45,10 @@ impl Machine {
         self.finish_closings();
     }
 
-    /// A RETRY that does not fit into what is left is carried over at once. `answered`: when it came, if that was now.
-    pub(crate) fn retry_in_closings(
-        &mut self,
-        ix: SubscriberIx,
-        life: LifeRef,
-        at: Duration,
-        answered: Option<Duration>,
-    ) {
+    /// A RETRY that does not fit into what is left is carried over at once.
+    pub(crate) fn retry_in_closings(&mut self, ix: SubscriberIx, life: LifeRef, at: Duration) {
         let held = self.lives.at(life.slot);
-        let (gateway, decided) = (held.gateway, held.decided());
+        let (gateway, decided, now) = (held.gateway, held.decided(), self.now.mono);
         let mut moved = Vec::new();
         for closing in &mut self.closings.closings {
             let too_late = at > closing.deadline;
@@ -64,7 +58,7 @@ impl Machine {
                 share.report.retried += 1;
                 moved.push(closing.id);
             }
-            closing.last_answer = answered.or(closing.last_answer);
+            closing.last_answer = Some(now);
         }
         moved.into_iter().for_each(|id| self.move_on(id, ix));
         self.finish_closings();

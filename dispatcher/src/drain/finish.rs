@@ -30,22 +30,19 @@ impl Machine {
             return;
         }
         let gateway = closing.gateway;
-        let told = closing.tells_stop
-            && self
-                .registry
-                .get(ix)
-                .is_some_and(|subscriber| subscriber.filter.wants_hook(hook::GATEWAY_STOP));
+        let listens = |it: &Subscriber| it.stream.is_some() && it.filter.wants_hook(hook::GATEWAY_STOP);
+        let told = closing.tells_stop && self.registry.get(ix).is_some_and(listens);
         let stop = told.then(|| self.stop_event(at));
         let closing = &mut self.closings.closings[at];
         let Some(share) = closing.shares.get_mut(&ix) else { return };
         let subscriber = self.registry.at(ix);
-        share.stage = if stop.is_some() && subscriber.stream.is_some() { Stage::Stop } else { Stage::Done };
+        share.stage = if stop.is_some() { Stage::Stop } else { Stage::Done };
         let elapsed = self.now.mono - closing.started;
         let summary = summary(&share.report, &self.gateways.at(gateway).id, &closing.boot, elapsed);
         let (quiet, boot_number) = (closing.quiet, closing.boot_number);
         if !quiet {
             let shed = subscriber.queue.shed_boot(boot_number);
-            subscriber.lose(v1::GapCause::Drain, shed);
+            subscriber.lose(v1::GapCause::Drain, shed, &mut self.counters);
         }
         subscriber.tell(id, position, stop, (!quiet).then_some(summary));
         self.wake(ix);
@@ -60,12 +57,12 @@ impl Machine {
         let gateway = self.gateways.at(closing.gateway);
         let synthetic = v1::GatewayStop { reason: closing.reason.into(), text: String::new() };
         let boot_digest = digest(&[&gateway.id, &closing.boot]);
-        let (id, payload, time_unix_nano) = match &closing.said {
+        let (id, payload, time_unix_nano, traceparent) = match &closing.said {
             Some(said) => {
                 let id = EventId::Published { emitter: &said.emitter, publish_seq: said.publish_seq };
-                (id, &said.payload, said.time_unix_nano)
+                (id, &said.payload, said.time_unix_nano, said.traceparent.as_str())
             }
-            None => (EventId::Stop { boot: &boot_digest }, &synthetic, self.now.unix_nano),
+            None => (EventId::Stop { boot: &boot_digest }, &synthetic, self.now.unix_nano, ""),
         };
         let event = self.encoder.encode(&Parts {
             id,
@@ -75,7 +72,7 @@ impl Machine {
             session: None,
             session_seq: 0,
             time_unix_nano,
-            traceparent: "",
+            traceparent,
             synthetic: closing.said.is_none(),
             late: false,
             payload: Payload::GatewayStop(payload),

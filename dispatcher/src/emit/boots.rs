@@ -112,6 +112,7 @@ pub(crate) struct Emitter {
 pub(crate) struct HeldStop {
     pub(crate) payload: v1::GatewayStop,
     pub(crate) time_unix_nano: u64,
+    pub(crate) traceparent: String,
     pub(crate) emitter: Box<str>,
     pub(crate) publish_seq: u64,
 }

@@ -15,7 +15,7 @@ use hookwire_protocol::{
     v1::{GatewayEvent, Publish, Refusal, attach_request},
 };
 use prost::Message as _;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::boots::SourceId;
 use crate::{
@@ -42,6 +42,8 @@ struct Room {
     waiting_bytes: AtomicU64,
     lost_events: AtomicU64,
     lost_bytes: AtomicU64,
+    /// Something was lost: that is told although nothing else may follow.
+    full: Notify,
 }
 
 #[derive(Debug)]
@@ -80,6 +82,18 @@ impl Future for Receipt {
     }
 }
 
+impl Room {
+    async fn tell_lost(&self, commands: &Commands) {
+        let lost = Lost {
+            events: self.lost_events.swap(0, Ordering::Relaxed),
+            bytes: self.lost_bytes.swap(0, Ordering::Relaxed),
+        };
+        if lost.events > 0 {
+            commands.send(Command::EmitterLost(lost)).await;
+        }
+    }
+}
+
 impl Emitter {
     /// Hands an event over. Never blocks, whatever any subscriber does.
     pub fn emit(&self, event: GatewayEvent) -> Receipt {
@@ -92,6 +106,7 @@ impl Emitter {
             self.room.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
             self.room.lost_events.fetch_add(1, Ordering::Relaxed);
             self.room.lost_bytes.fetch_add(bytes, Ordering::Relaxed);
+            self.room.full.notify_one();
             let _ = receipt.send(Err(NotTaken::Full)); // the caller may not care
         } else {
             // Fails only once the dispatcher has stopped: then dropping the sender says Closed.
@@ -124,13 +139,17 @@ async fn carry(
     room: Arc<Room>,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
-    while waiting.recv_many(&mut batch, BATCH).await > 0 {
-        let lost = Lost {
-            events: room.lost_events.swap(0, Ordering::Relaxed),
-            bytes: room.lost_bytes.swap(0, Ordering::Relaxed),
+    loop {
+        let count = tokio::select! {
+            count = waiting.recv_many(&mut batch, BATCH) => count,
+            () = room.full.notified() => {
+                room.tell_lost(&commands).await;
+                continue;
+            }
         };
-        if lost.events > 0 {
-            commands.send(Command::EmitterLost(lost)).await;
+        room.tell_lost(&commands).await; // before what was emitted behind it
+        if count == 0 {
+            break;
         }
         let bytes = batch.iter().map(|emitted| emitted.bytes).sum();
         room.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);

@@ -153,7 +153,8 @@ impl Machine {
             _ => v1::SessionEnd::default(),
         };
         let reason = match said.reason() {
-            SessionEndReason::Unspecified => SessionEndReason::Unknown,
+            // LOST is the dispatcher's own word: a gateway that can still say it has not vanished.
+            SessionEndReason::Unspecified | SessionEndReason::Lost => SessionEndReason::Unknown,
             reason => reason,
         };
         let session = event.session.clone().unwrap_or_default();
@@ -203,13 +204,18 @@ impl Machine {
         if payload.reason() == StopReason::Unspecified {
             payload.set_reason(StopReason::Shutdown);
         }
-        let time_unix_nano = event.time_unix_nano;
-        let said = HeldStop { payload, time_unix_nano, emitter: emitter.into(), publish_seq };
+        let said = HeldStop {
+            payload,
+            time_unix_nano: event.time_unix_nano,
+            traceparent: event.traceparent.clone(),
+            emitter: emitter.into(),
+            publish_seq,
+        };
         let boot = &mut self.gateways.at_mut(ix).boot;
+        // Kept where it was told before, too: a boot that was lost and came back ends as it says.
+        let held = boot.stop.get_or_insert(said);
         if boot.stop_told {
-            self.closings.said_late(boot.number, said); // the drain may still have nobody told
-        } else {
-            boot.stop.get_or_insert(said);
+            self.closings.said_late(boot.number, held.clone()); // the drain may still have nobody told
         }
     }
 
@@ -318,5 +324,35 @@ fn session<'a>(said: &'a SessionRef, known: Option<&'a Life>, incarnation: u64) 
         key: or(&said.key, known.map(|life| &*life.key)),
         agent: or(&said.agent_id, known.map(|life| &*life.agent)),
         incarnation,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hookwire_protocol::v1::{attach_request, subscribe_request};
+
+    use super::*;
+    use crate::{config::Config, dispatcher::settings, serve::stream::StreamId};
+
+    #[test]
+    fn a_large_message_of_small_events_is_several_chunks() {
+        let (mut machine, now) = (Machine::new(settings(&Config::default())), Now::default());
+        let name = || "name".to_owned();
+        let hello = subscribe_request::Hello { subscriber_id: name(), ..Default::default() };
+        machine.subscribe(now, StreamId(1), &hello).expect("a plugin");
+        let (gateway_id, boot_id, emitter_id) = (name(), name(), name());
+        let hello = attach_request::Hello { gateway_id, boot_id, emitter_id, ..Default::default() };
+        machine.attach(now, SourceId(1), &hello).expect("a gateway");
+        let event = GatewayEvent { hook: "tick".to_owned(), ..Default::default() };
+        let publish = v1::Publish { first_publish_seq: 1, events: vec![event; 5000] };
+        machine.publish(now, SourceId(1), publish).expect("a receipt");
+
+        let (_, subscriber) = machine.registry.iter_mut().next().expect("the plugin");
+        let mut positions = Vec::new();
+        while let Some(queued) = subscriber.queue.pop() {
+            assert!(queued.chunk.len() < 2 * CHUNK_BYTES);
+            positions.push(queued.position);
+        }
+        assert!(positions.len() == 5000 && positions.is_sorted());
     }
 }

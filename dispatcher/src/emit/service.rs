@@ -22,7 +22,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::boots::SourceId;
 use crate::{
-    drain::{DrainOrder, Ticket},
+    drain::{DrainOrder, MAX_BUDGET, Ticket},
+    machine::RECONNECT_AFTER,
     status::{as_status, unreadable},
     worker::{Command, Commands},
 };
@@ -32,12 +33,6 @@ const RECEIPTS: usize = 16;
 
 /// How often a drain's progress is told.
 const PROGRESS: Duration = Duration::from_millis(100);
-
-/// The longest budget that may be asked for: a drain is bounded, whoever asks.
-const MAX_BUDGET: Duration = Duration::from_secs(3600);
-
-/// When a gateway should come back after the dispatcher has stopped.
-const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 
 type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 

@@ -6,7 +6,8 @@ use hookwire_protocol::v1::{GapCause, GoodbyeReason, subscribe_response};
 use super::registry::Subscriber;
 use crate::{
     emit::publish::Item,
-    machine::{Effect, Machine},
+    machine::{Effect, Machine, RECONNECT_AFTER},
+    metrics::Counters,
     queue::{Lost, Pushed, Queued},
 };
 
@@ -26,9 +27,7 @@ impl Machine {
             for name in &hooks.names()[subscriber.wanted_hooks.len()..] {
                 subscriber.wanted_hooks.push(subscriber.filter.wants_hook(name));
             }
-            let lost = subscriber.lost;
-            subscriber.take_wanted(items, &chunk);
-            counters.deliveries_lost += subscriber.lost - lost;
+            subscriber.take_wanted(items, &chunk, counters);
             if let Some(stream) = &mut subscriber.stream
                 && stream.wake()
             {
@@ -37,13 +36,11 @@ impl Machine {
         }
         items.clear();
     }
-}
 
-impl Machine {
     /// An embedded emitter had no room for these: who would have got them, nobody knows any more.
     pub(crate) fn emitter_lost(&mut self, lost: Lost) {
         for ix in self.registry.indices() {
-            self.registry.at(ix).lose(GapCause::EmitterFull, lost);
+            self.registry.at(ix).lose(GapCause::EmitterFull, lost, &mut self.counters);
             self.wake(ix);
         }
     }
@@ -57,22 +54,22 @@ impl Subscriber {
 
     /// Takes what it wants of a chunk: as it is, or a copy where that is so little that keeping all of it for so
     /// long would be a waste.
-    fn take_wanted(&mut self, items: &[Item], chunk: &Bytes) {
+    fn take_wanted(&mut self, items: &[Item], chunk: &Bytes, counters: &mut Counters) {
         let wanted: Vec<_> = items.iter().filter(|item| self.wants(item)).collect();
         let size: usize = wanted.iter().map(|item| item.bytes(chunk).len()).sum();
         if self.stream.is_none() || size >= chunk.len() / SPARSE {
-            return wanted.into_iter().for_each(|item| self.take(item, chunk, item.start));
+            return wanted.into_iter().for_each(|item| self.take(item, chunk, item.start, counters));
         }
         let mut copy = BytesMut::with_capacity(size);
         wanted.iter().for_each(|item| copy.extend_from_slice(item.bytes(chunk)));
         let (copy, mut start) = (copy.freeze(), 0);
         for item in wanted {
-            self.take(item, &copy, start);
+            self.take(item, &copy, start, counters);
             start += item.end - item.start;
         }
     }
 
-    fn take(&mut self, item: &Item, chunk: &Bytes, start: u32) {
+    fn take(&mut self, item: &Item, chunk: &Bytes, start: u32, counters: &mut Counters) {
         let event = Queued {
             position: item.position,
             boot: item.boot,
@@ -83,20 +80,20 @@ impl Subscriber {
         };
         let size = event.bytes();
         let Some(stream) = &mut self.stream else {
-            return self.lose(GapCause::Away, Lost { events: 1, bytes: size });
+            return self.lose(GapCause::Away, Lost { events: 1, bytes: size }, counters);
         };
         match self.queue.push(event) {
             Pushed::Kept => {}
-            Pushed::Lost(lost) => self.lose(GapCause::QueueFull, lost),
+            Pushed::Lost(lost) => self.lose(GapCause::QueueFull, lost, counters),
             Pushed::Disconnect => {
                 stream.goodbye.get_or_insert_with(|| subscribe_response::Goodbye {
                     reason: GoodbyeReason::Slow.into(),
-                    reconnect_after_ms: 1000,
+                    reconnect_after_ms: RECONNECT_AFTER.as_millis() as u32,
                     text: "the queue was full, and the policy is DISCONNECT".to_owned(),
                 });
                 let mut lost = self.queue.shed_all();
                 lost.add(size);
-                self.lose(GapCause::QueueFull, lost);
+                self.lose(GapCause::QueueFull, lost, counters);
             }
         }
     }

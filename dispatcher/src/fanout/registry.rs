@@ -5,10 +5,11 @@ use std::{
     time::Duration,
 };
 
-use hookwire_protocol::v1::{GapCause, Retention, WhenFull};
+use hookwire_protocol::v1::{GapCause, WhenFull};
 
 use super::filter::Filter;
 use crate::{
+    metrics::Counters,
     queue::{Lost, Queue},
     serve::stream::Stream,
     settle::{
@@ -29,7 +30,6 @@ pub(crate) struct Subscriber {
     pub(crate) id: Box<str>,
     pub(crate) filter: Filter,
     pub(crate) when_full: WhenFull,
-    pub(crate) retention: Retention,
     pub(crate) marks: Marks,
     /// `None` while it is away.
     pub(crate) stream: Option<Stream>,
@@ -56,7 +56,6 @@ impl Subscriber {
             id: id.into(),
             filter,
             when_full: WhenFull::DropOldest,
-            retention: Retention::default(),
             marks: Marks::default(),
             stream: None,
             queue,
@@ -72,10 +71,11 @@ impl Subscriber {
         }
     }
 
-    /// Counts what is lost; the next frame tells it.
-    pub(crate) fn lose(&mut self, cause: GapCause, lost: Lost) {
+    /// Counts what is lost; the next frame tells it. Every loss goes through here: a Gap, and a metric.
+    pub(crate) fn lose(&mut self, cause: GapCause, lost: Lost, counters: &mut Counters) {
         if lost.events > 0 {
             self.lost += lost.events;
+            counters.deliveries_lost += lost.events;
             self.gaps.entry(cause as i32).or_default().merge(lost);
         }
     }

@@ -132,10 +132,13 @@ impl Queue {
         }
     }
 
-    /// The start is written, or never will be: its events have their turn.
+    /// The start is written, or never will be: its events go back to where they stood.
     pub(crate) fn release(&mut self, incarnation: u64) {
-        for event in self.held.remove(&incarnation).into_iter().flatten().rev() {
-            self.ready.push_front(event);
+        let Some(held) = self.held.remove(&incarnation) else { return };
+        // In order: an end looks no further than the front for what it is to take along.
+        for event in held.into_iter().rev() {
+            let at = self.ready.partition_point(|ready| ready.position < event.position);
+            self.ready.insert(at, event);
         }
     }
 
@@ -278,6 +281,18 @@ mod tests {
         queue.release(7);
         assert_eq!(positions(&mut queue), [1, 3, 4]);
         assert_eq!((queue.len(), queue.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn held_events_go_back_to_where_they_stood() {
+        let mut queue = Queue::new(9, 100, WhenFull::DropOldest);
+        for (position, incarnation) in [(1, 7), (2, 8), (3, 7), (4, 9)] {
+            queue.push(event(position, incarnation, 1));
+        }
+        (0..3).for_each(|_| queue.hold_front());
+        queue.release(7);
+        queue.release(8);
+        assert_eq!(positions(&mut queue), [1, 2, 3, 4]);
     }
 
     #[test]

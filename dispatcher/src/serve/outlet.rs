@@ -4,6 +4,10 @@ use std::{
     collections::{HashMap, VecDeque},
     convert::Infallible,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
 };
 
@@ -14,7 +18,6 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tonic::Status;
 
 use super::{frame::Frame, stream::StreamId};
-use crate::worker::Starved;
 
 /// Frames between the worker and a transport: one that is written, one that is next.
 const FRAMES: usize = 2;
@@ -151,6 +154,20 @@ impl Outlet {
             Err(TrySendError::Full(())) => Room::None,
             Err(TrySendError::Closed(())) => Room::Closed,
         }
+    }
+}
+
+/// Shared between the worker and a stream's body: the worker had more than there was room for.
+#[derive(Clone, Debug, Default)]
+struct Starved(Arc<AtomicBool>);
+
+impl Starved {
+    fn set(&self) {
+        self.0.store(true, Ordering::SeqCst); // before the worker looks for room once more
+    }
+
+    fn take(&self) -> bool {
+        self.0.swap(false, Ordering::SeqCst) // after the body has made room
     }
 }
 

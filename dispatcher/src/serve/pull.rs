@@ -1,5 +1,7 @@
 //! What a stream writes next. Called when the transport has room, so a batch is what is ready, never what is waited for.
 
+use std::collections::HashSet;
+
 use hookwire_protocol::v1::{self, BatchKind, subscribe_response};
 
 use super::{
@@ -11,7 +13,7 @@ use crate::{
     machine::{Machine, Now, OVERDUE_CHECK},
     settle::{
         journal::Record,
-        lives::{LifeRef, Slot},
+        lives::{Life, LifeRef, Slot},
     },
 };
 
@@ -120,7 +122,7 @@ impl Machine {
             return None; // CaughtUp goes out by itself
         }
         let due = self.settle_front(ix, Lane::Live);
-        self.settle_queue(ix);
+        self.settle_queue(ix, due);
         let subscriber = self.registry.get(ix)?;
         let stream = subscriber.stream.as_ref()?;
         let event = subscriber.queue.front().filter(|_| stream.window_is_open());
@@ -190,23 +192,25 @@ impl Machine {
         let marks = &subscriber.marks;
         let again =
             kind == BatchKind::Redelivered && marks.is_open(life.slot) && !marks.is_settled(life.slot);
-        if !again && !marks.wants(life.slot) {
-            return Front::Skip;
-        }
-        // Written before on this stream, it is a RETRY: that may come after anything.
-        if !held.has_earlier || marks.start_is_written(life.slot) {
+        // A redelivery may come after anything; CaughtUp must not come before it.
+        if again {
             return Front::Write;
         }
-        self.blocker(subscriber, life.slot).map_or(Front::Write, Front::WaitFor)
+        if !marks.wants(life.slot) {
+            return Front::Skip;
+        }
+        self.blocker(subscriber, held, life.slot).map_or(Front::Write, Front::WaitFor)
     }
 
     /// An earlier life of the same id or key whose end is decided, due to this subscriber, and not written yet.
-    fn blocker(&self, subscriber: &Subscriber, slot: Slot) -> Option<Slot> {
+    fn blocker(&self, subscriber: &Subscriber, held: &Life, slot: Slot) -> Option<Slot> {
         let unwritten = subscriber.marks.unwritten();
-        if unwritten.len() <= FEW_ENDS {
-            return unwritten.iter().find(|earlier| self.lives.precedes(*earlier, slot));
+        match unwritten.len() {
+            _ if !held.has_earlier => None,
+            0 => None,
+            1..=FEW_ENDS => unwritten.iter().find(|earlier| self.lives.precedes(*earlier, slot)),
+            _ => self.lives.earlier(slot).find(|earlier| unwritten.has(*earlier)),
         }
-        self.lives.earlier(slot).find(|earlier| unwritten.has(*earlier))
     }
 
     fn look_at_end(&self, subscriber: &Subscriber, life: LifeRef, kind: BatchKind, swept: bool) -> Front {
@@ -225,8 +229,10 @@ impl Machine {
         let held = self.lives.at(life.slot);
         let (drains, decided) = (self.closings.drain(held), held.decided().unwrap_or(u64::MAX));
         let subscriber = self.registry.at(ix);
-        if drains {
-            subscriber.shed_life(life.incarnation, decided);
+        // A drain that is over by now brought it before CaughtUp, where nothing live may stand.
+        let early = subscriber.stream.as_ref().is_some_and(|stream| stream.phase != Phase::Live);
+        if drains || early {
+            subscriber.shed_life(life.incarnation, decided, &mut self.counters);
         }
         let events = subscriber.queue.take_life(life.incarnation, decided);
         let Some(stream) = &mut subscriber.stream else { return };
@@ -240,16 +246,17 @@ impl Machine {
         }
     }
 
-    /// Sets aside events whose session's start waits.
-    fn settle_queue(&mut self, ix: SubscriberIx) {
+    /// Sets aside events whose session's start waits; what is behind the turn that is due has time.
+    fn settle_queue(&mut self, ix: SubscriberIx, due: bool) {
         let Self { registry, lives, .. } = self;
-        let subscriber = registry.at(ix);
-        while let Some(event) = subscriber.queue.front() {
+        let Subscriber { queue, marks, stream: Some(stream), .. } = registry.at(ix) else { return };
+        let turn = stream.live.front().filter(|_| due).map_or(u64::MAX, |turn| turn.position);
+        while let Some(event) = queue.front().filter(|event| event.position < turn) {
             let life = event.life;
-            if life.incarnation == 0 || !subscriber.marks.wants(life.slot) || lives.get(life).is_none() {
+            if life.incarnation == 0 || !marks.wants(life.slot) || lives.get(life).is_none() {
                 return;
             }
-            subscriber.queue.hold_front();
+            queue.hold_front();
         }
     }
 
@@ -262,7 +269,7 @@ impl Machine {
         }
         stream.phase = Phase::Announce;
         if stream.announce {
-            let named = |slot: Slot, life: &crate::settle::lives::Life| {
+            let named = |slot: Slot, life: &Life| {
                 let wanted = filter.wants_lifecycle() && filter.wants_session(&life.agent, &life.key);
                 life.alive() && (wanted || marks.is_open(slot))
             };
@@ -277,14 +284,35 @@ impl Machine {
 
     /// Brings an announcement to the front that is still to be made; says whether there is one.
     fn next_announcement(&mut self, ix: SubscriberIx) -> bool {
-        let Self { registry, lives, .. } = self;
-        let Subscriber { stream: Some(stream), marks, .. } = registry.at(ix) else { return false };
-        while let Some(life) = stream.announcements.front() {
-            let alive = lives.get(*life).is_some_and(|held| held.alive());
-            if alive && !marks.start_is_written(life.slot) {
+        while let Some(life) = self.stream_of(ix).and_then(|stream| stream.announcements.front().copied()) {
+            if self.is_announced(ix, life) {
                 return true;
             }
-            stream.announcements.pop_front();
+            if let Some(stream) = &mut self.registry.at(ix).stream {
+                stream.announcements.pop_front();
+            }
+        }
+        false
+    }
+
+    /// Whether this life is named before CaughtUp. A start that waits for an earlier life's end comes live, behind it.
+    fn is_announced(&mut self, ix: SubscriberIx, life: LifeRef) -> bool {
+        let Some(subscriber) = self.registry.get(ix) else { return false };
+        let Some(held) = self.lives.get(life).filter(|held| held.alive()) else { return false };
+        let (marks, stream) = (&subscriber.marks, subscriber.stream.as_ref());
+        let closed = stream.is_none_or(|stream| stream.closed.contains(&life.incarnation));
+        if closed || marks.start_is_written(life.slot) {
+            return false;
+        }
+        if marks.is_open(life.slot) || self.blocker(subscriber, held, life.slot).is_none() {
+            return true;
+        }
+        let (position, wanted) = (held.position, marks.wants(life.slot));
+        let subscriber = self.registry.at(ix);
+        if let Some(stream) = subscriber.stream.as_mut().filter(|_| !wanted) {
+            stream.live.push_front(Turn { position, kind: BatchKind::Live, due: Due::Start(life) });
+            subscriber.marks.want(life.slot);
+            self.lives.at_mut(life.slot).holders += 1;
         }
         false
     }
@@ -292,6 +320,7 @@ impl Machine {
     fn catch_up(&mut self, ix: SubscriberIx) {
         if let Some(stream) = &mut self.registry.at(ix).stream {
             stream.phase = Phase::Live;
+            stream.closed = HashSet::new();
             let caught_up = v1::CaughtUp { replayed: stream.replayed, announced: stream.announced };
             stream.control.push_back(subscribe_response::Message::CaughtUp(caught_up));
         }
@@ -305,16 +334,14 @@ impl Machine {
     /// Writes a lane's front into the batch.
     fn write(&mut self, ix: SubscriberIx, lane: Lane, batch: &mut Batch) {
         self.counters.deliveries += 1;
-        self.counters.redeliveries += u64::from(batch.kind == BatchKind::Redelivered);
+        if batch.kind == BatchKind::Redelivered {
+            self.counters.redeliveries += 1;
+            let stream = self.registry.at(ix).stream.as_mut();
+            // At once: CaughtUp may be made before this batch is finished.
+            stream.filter(|stream| stream.phase != Phase::Live).into_iter().for_each(|it| it.replayed += 1);
+        }
         let turn = match lane {
-            Lane::First | Lane::Live => {
-                let subscriber = self.registry.at(ix);
-                if let Some(stream) = subscriber.stream.as_mut().filter(|stream| stream.phase != Phase::Live)
-                {
-                    stream.replayed += u64::from(batch.kind == BatchKind::Redelivered);
-                }
-                self.pop(ix, lane).map(|turn| turn.due)
-            }
+            Lane::First | Lane::Live => self.pop(ix, lane).map(|turn| turn.due),
             Lane::Queue => {
                 let Subscriber { queue, stream: Some(stream), .. } = self.registry.at(ix) else { return };
                 let Some(event) = queue.pop() else { return };

@@ -15,6 +15,7 @@ use crate::{
         registry::{Subscriber, SubscriberIx},
     },
     machine::{Effect, Machine, Now, Refused},
+    metrics::Counters,
     queue::{Lost, Queue},
     settle::{
         journal::Record,
@@ -155,10 +156,6 @@ impl Machine {
         subscriber.wanted_hooks.clear();
         subscriber.when_full = when_full;
         subscriber.queue = queue;
-        subscriber.retention = v1::Retention {
-            kind: RetentionKind::Owed.into(), // ALL comes with the journal; what is granted is said in Welcome
-            ..hello.retention.unwrap_or_default()
-        };
         subscriber.stream = Some(Stream::new(id, hello.instance_id.clone(), began, hello.announce, window));
         self.streams.insert(id, ix);
     }
@@ -225,7 +222,8 @@ impl Machine {
         welcome.expired = Some(v1::Expired::default());
         welcome.max_in_flight = subscriber.stream.as_ref().map_or(0, Stream::window);
         welcome.set_when_full(subscriber.when_full);
-        welcome.retention = Some(subscriber.retention);
+        // Whatever was asked for: ALL, and bounds, come with the journal.
+        welcome.retention = Some(v1::Retention { kind: RetentionKind::Owed.into(), ..Default::default() });
         welcome
     }
 
@@ -239,6 +237,7 @@ impl Machine {
         let subscriber = self.registry.at(ix);
         let Some(stream) = subscriber.stream.take() else { return };
         self.streams.remove(&stream.id);
+        self.retries.retain(|_, (id, _)| *id != stream.id);
         let mut lost = subscriber.queue.shed_all();
         let taken_along = stream.first.iter().chain(&stream.live).filter_map(|turn| match &turn.due {
             Due::Event(event) => Some(event.bytes()),
@@ -250,9 +249,8 @@ impl Machine {
                 lost.add(bytes);
             }
         }
-        self.counters.deliveries_lost += lost.events;
         let subscriber = self.registry.at(ix);
-        subscriber.lose(GapCause::Away, lost);
+        subscriber.lose(GapCause::Away, lost, &mut self.counters);
         subscriber.marks.forget_written(|slot| !self.lives.at(slot).alive());
         subscriber.waiting.clear();
         for at in std::mem::take(&mut subscriber.retrying).into_values() {
@@ -268,7 +266,10 @@ impl Machine {
 
     fn release(&mut self, ix: SubscriberIx) {
         let marks = &self.registry.at(ix).marks;
-        let (open, wanted): (Vec<_>, Vec<_>) = (marks.open().collect(), marks.wanted().collect());
+        let (mut open, wanted): (Vec<_>, Vec<_>) = (marks.open().collect(), marks.wanted().collect());
+        // What a drain has given up goes first: with the last that it still awaits, it would count no more.
+        let life = |slot| LifeRef { incarnation: self.lives.at(slot).incarnation, slot };
+        open.sort_by_key(|slot| !self.closings.has_given_up(ix, life(*slot)));
         for slot in open {
             self.counters.entries_released += 1;
             self.close_entry(ix, slot, Outcome::Rejected);
@@ -283,10 +284,10 @@ impl Machine {
 
 impl Subscriber {
     /// Loses what the queue still holds of one life, because a drain leaves no time for it.
-    pub(crate) fn shed_life(&mut self, incarnation: u64, decided: u64) {
+    pub(crate) fn shed_life(&mut self, incarnation: u64, decided: u64, counters: &mut Counters) {
         let mut lost = Lost::default();
         self.queue.take_life(incarnation, decided).iter().for_each(|event| lost.add(event.bytes()));
-        self.lose(GapCause::Drain, lost);
+        self.lose(GapCause::Drain, lost, counters);
     }
 }
 

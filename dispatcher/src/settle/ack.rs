@@ -54,9 +54,7 @@ impl Machine {
             return;
         }
         while let Some(delivered) = self.stream(ix).and_then(|stream| stream.answer_through(seq)) {
-            if delivered != Delivered::Answered {
-                self.settle(ix, delivered, Answer::Ok);
-            }
+            self.settle(ix, delivered, Answer::Ok);
         }
     }
 
@@ -86,19 +84,18 @@ impl Machine {
             Delivered::End(life) if self.is_open(ix, life) => self.settle_end(ix, life, answer),
             Delivered::GatewayStop(closing) => self.gateway_stop_answered(ix, closing),
             // The entry was let go of since, or the event never had one.
-            Delivered::Start(_) | Delivered::End(_) | Delivered::Event { .. } | Delivered::Answered => {}
+            Delivered::Start(_) | Delivered::End(_) | Delivered::Event { .. } => {}
         }
     }
 
     fn settle_start(&mut self, ix: SubscriberIx, life: LifeRef, answer: Answer) {
         match answer {
             Answer::Ok | Answer::Accepted => {
-                self.forget_retry(ix, life);
-                let subscriber = self.registry.at(ix);
-                if !subscriber.marks.settle_start(life.slot) {
-                    return; // an announcement of what was settled long ago
+                if !self.registry.at(ix).marks.settle_start(life.slot) {
+                    return; // an announcement of what was settled long ago: a RETRY is its end's
                 }
-                let (subscriber, incarnation) = (subscriber.id.clone(), life.incarnation);
+                self.forget_retry(ix, life);
+                let (subscriber, incarnation) = (self.registry.at(ix).id.clone(), life.incarnation);
                 self.record(Record::StartSettled { subscriber, incarnation });
                 if !self.lives.at(life.slot).alive() {
                     self.end_is_due(ix, life);
@@ -136,7 +133,7 @@ impl Machine {
         stream.replay_ends.remove(&life.incarnation); // CaughtUp does not wait for a RETRY
         subscriber.retrying.insert(life, (at, number));
         self.retries.insert((at, number), (stream.id, life));
-        self.retry_in_closings(ix, life, at, Some(self.now.mono));
+        self.retry_in_closings(ix, life, at);
     }
 
     /// It is not to be written again.
@@ -173,5 +170,42 @@ impl Machine {
 
     fn stream(&mut self, ix: SubscriberIx) -> Option<&mut crate::serve::stream::Stream> {
         self.registry.at(ix).stream.as_mut()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hookwire_protocol::{hook, v1::*};
+
+    use super::*;
+    use crate::{config::Config, dispatcher::settings, emit::boots::SourceId};
+
+    /// A machine in which one plugin was handed one start.
+    fn handed_a_start(id: StreamId) -> Machine {
+        let (mut machine, now) = (Machine::new(settings(&Config::default())), Now::default());
+        let name = || "name".to_owned();
+        let hello = subscribe_request::Hello { subscriber_id: name(), ..Default::default() };
+        machine.subscribe(now, id, &hello).expect("a plugin");
+        let (gateway_id, boot_id, emitter_id) = (name(), name(), name());
+        let hello = attach_request::Hello { gateway_id, boot_id, emitter_id, ..Default::default() };
+        machine.attach(now, SourceId(1), &hello).expect("a gateway");
+        let session = Some(SessionRef { id: Some(name()), ..Default::default() });
+        let event = GatewayEvent { hook: hook::SESSION_START.into(), session, ..Default::default() };
+        let publish = Publish { first_publish_seq: 1, events: vec![event] };
+        machine.publish(now, SourceId(1), publish).expect("a receipt");
+        while machine.pull(now, id).is_some() {}
+        machine
+    }
+
+    #[test]
+    fn a_retry_goes_with_its_stream() {
+        let (now, id) = (Now::default(), StreamId(1));
+        let mut machine = handed_a_start(id);
+        let status = AckStatus::Retry.into();
+        let later = AckException { seq: 1, status, retry_after_ms: u32::MAX, ..Default::default() };
+        machine.ack(now, id, &Ack { exceptions: vec![later], through_seq: 0 });
+        assert_eq!((machine.retries.len(), machine.next_tick().is_some()), (1, true));
+        machine.leave(now, id, false);
+        assert_eq!(machine.retries.len(), 0, "a plugin that comes and goes leaves none behind");
     }
 }

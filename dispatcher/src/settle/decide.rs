@@ -187,6 +187,9 @@ impl Machine {
         let subscriber = self.registry.at(ix).id.clone();
         let incarnation = self.lives.at(slot).incarnation;
         self.record(Record::Closed { subscriber, incarnation });
+        if let Some(stream) = self.registry.at(ix).stream.as_mut().filter(|it| it.phase != Phase::Live) {
+            stream.closed.insert(incarnation);
+        }
         self.let_go(ix, slot, Some(outcome));
     }
 
@@ -215,11 +218,7 @@ impl Machine {
         for life in waiting.into_iter().rev() {
             let Some(held) = self.lives.get(life) else { continue };
             let (position, due) = (held.position, Due::Start(life));
-            if subscriber.marks.is_open(life.slot) {
-                stream.first.push_front(Turn { position, kind: BatchKind::Redelivered, due });
-            } else {
-                stream.live.push_front(Turn { position, kind: BatchKind::Live, due });
-            }
+            stream.live.push_front(Turn { position, kind: BatchKind::Live, due });
         }
     }
 }

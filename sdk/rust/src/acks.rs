@@ -12,8 +12,8 @@ use hookwire_protocol::v1::Ack;
 
 use crate::outcome::Outcome;
 
-/// How many exceptions go into one Ack, so that it stays well below any message limit.
-const EXCEPTIONS: usize = 1024;
+/// How many exceptions go into one Ack: with the longest words, half of the 256 KiB that a dispatcher reads.
+const EXCEPTIONS: usize = 256;
 
 /// The answers of one stream. A new stream begins with a new one: answers count only where the delivery came.
 #[derive(Debug, Default)]
@@ -85,7 +85,7 @@ impl Acks {
 
 #[cfg(test)]
 mod tests {
-    use hookwire_protocol::v1::AckStatus;
+    use hookwire_protocol::v1::{AckException, AckStatus};
     use proptest::prelude::*;
 
     use super::*;
@@ -146,6 +146,16 @@ mod tests {
         let (through, exceptions) = ack(&mut acks);
         assert_eq!((through, exceptions.len()), (last, 2));
         assert_eq!(acks.take(), None);
+    }
+
+    #[test]
+    fn an_ack_full_of_words_is_one_that_a_dispatcher_reads() {
+        let mut acks = Acks::default();
+        let wordy = Outcome::reject("c".repeat(1 << 10), "t".repeat(1 << 10));
+        (0..2 * EXCEPTIONS as u64).for_each(|seq| acks.answer(u64::MAX - seq, wordy.clone()));
+        let ack = acks.take().expect("something to say");
+        let size = |it: &AckException| it.code.len() + it.text.len() + 32; // numbers, and what frames it all
+        assert!(ack.exceptions.iter().map(size).sum::<usize>() < 256 << 10);
     }
 
     #[test]

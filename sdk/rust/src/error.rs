@@ -34,14 +34,36 @@ fn in_words(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
-/// Whether asking again would only be refused again.
-pub(crate) fn is_refusal(status: &Status) -> bool {
+/// Whether a dispatcher understood, and said no: asking again with the same words would only be refused again. Any
+/// other status is one of a transport, or of a dispatcher that is not there now.
+pub fn is_refusal(status: &Status) -> bool {
     matches!(
         status.code(),
         Code::InvalidArgument
+            | Code::NotFound
             | Code::AlreadyExists
-            | Code::FailedPrecondition
             | Code::PermissionDenied
+            | Code::FailedPrecondition
+            | Code::OutOfRange // larger than a message may be
+            | Code::Unimplemented
             | Code::Unauthenticated
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_a_no_or_nobody_there() {
+        let is_refusal = |code| is_refusal(&Status::new(code, ""));
+        for code in [Code::InvalidArgument, Code::AlreadyExists, Code::FailedPrecondition, Code::OutOfRange] {
+            assert!(is_refusal(code), "{code:?}");
+        }
+        for code in
+            [Code::Unavailable, Code::Unknown, Code::Internal, Code::Cancelled, Code::ResourceExhausted]
+        {
+            assert!(!is_refusal(code), "{code:?}");
+        }
+    }
 }

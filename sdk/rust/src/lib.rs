@@ -64,7 +64,7 @@ mod work;
 pub use address::{ADDRESS_VARIABLE, Address, DEFAULT_ADDRESS, InvalidAddress, MAX_MESSAGE_BYTES};
 pub use caught_up::CaughtUp;
 pub use delivery::Delivery;
-pub use error::RunError;
+pub use error::{RunError, is_refusal};
 pub use outcome::{BoxError, IntoOutcome, Outcome, Reject};
 pub use plugin::{Plugin, PluginBuilder};
 

@@ -87,7 +87,7 @@ fn whole_millis(after: Duration) -> u32 {
     u32::try_from(after.as_nanos().div_ceil(1_000_000).max(1)).unwrap_or(u32::MAX)
 }
 
-/// An answer is a line, not a log: a thousand of them must fit into one Ack.
+/// An answer is a line, not a log: an Ack is full of them.
 fn cut(mut text: String) -> String {
     const LONGEST: usize = 256;
     text.truncate(text.floor_char_boundary(LONGEST));

@@ -88,7 +88,9 @@ impl World {
     pub async fn stop(&self, reason: StopReason, budget: Duration) -> Stopping {
         let (hurry, hurried) = watch::channel(false);
         let dispatcher = self.dispatcher.clone();
-        let report = tokio::spawn(async move { dispatcher.stop(reason, budget, hurried).await });
+        let stop =
+            async move { dispatcher.stop(reason, budget, hurried).await.expect("the worker is there") };
+        let report = tokio::spawn(stop);
         tokio::task::yield_now().await; // lets it begin
         Stopping { hurry, report }
     }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use hookwire_sdk::is_refusal;
 use tokio::time::{Instant, sleep};
-use tonic::{Code, Status};
+use tonic::Status;
 
 use crate::cli::{Exit, Failure};
 
@@ -36,16 +37,7 @@ pub(super) enum Setback {
 impl From<Status> for Setback {
     fn from(status: Status) -> Self {
         let text = format!("{}: {}", status.code(), status.message());
-        match status.code() {
-            Code::InvalidArgument
-            | Code::FailedPrecondition
-            | Code::AlreadyExists
-            | Code::NotFound
-            | Code::PermissionDenied
-            | Code::Unauthenticated
-            | Code::Unimplemented => Self::Refused(text),
-            _ => Self::Lost(text),
-        }
+        if is_refusal(&status) { Self::Refused(text) } else { Self::Lost(text) }
     }
 }
 
@@ -106,6 +98,8 @@ impl Patience {
 
 #[cfg(test)]
 mod tests {
+    use tonic::Code;
+
     use super::*;
 
     fn lost() -> Setback {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hookwire_protocol::v1::{GoodbyeReason, subscribe_response::Goodbye};
+use hookwire_sdk::is_refusal;
 use tonic::Status;
 
 use crate::cli::{Exit, Failure, client, term};
@@ -57,7 +58,7 @@ impl Reconnect {
         match ending {
             Ending::Left => Ok(None),
             Ending::Goodbye(goodbye) => self.after_goodbye(&goodbye),
-            Ending::Status(status) if client::is_refusal(&status) => Err(client::refused(&status)),
+            Ending::Status(status) if is_refusal(&status) => Err(client::refused(&status)),
             Ending::Status(status) => self.after_loss(&client::says(&status)),
             Ending::Lost(why) => self.after_loss(&why),
         }
