@@ -109,7 +109,7 @@ async fn every_reason_says_what_it_means_for_the_conversation() {
         (Reason::Shutdown, Reason::Shutdown, Suspended),
         (Reason::Restart, Reason::Restart, Suspended),
         (Reason::Unknown, Reason::Unknown, Unknown),
-        (Reason::Lost, Reason::Lost, Unknown),
+        (Reason::Lost, Reason::Unknown, Unknown),
         (Reason::Unspecified, Reason::Unknown, Unknown),
     ] {
         gateway.start("s1").await;
