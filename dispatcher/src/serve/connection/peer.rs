@@ -140,7 +140,8 @@ fn http2(limits: &ConnectionLimits, spawner: Spawner) -> http2::Builder<Spawner>
         .max_concurrent_streams(128)
         // What one stream may send before we read it: a third of the largest event, so that it flows while read.
         .initial_stream_window_size(1 << 20)
-        // The same for all of a connection's streams: bounds what it can make us hold.
+        // The same for all of a connection's streams: what is under way on it. A message that is only half there is held
+        // beside that, up to the largest that a stream may send.
         .initial_connection_window_size(4 << 20)
         // The smallest that HTTP/2 allows: one large event does not hold up other streams' frames.
         .max_frame_size(16 << 10)
