@@ -1,11 +1,14 @@
 //! An event's bytes: encoded once, straight from what the gateway sent, as an element of `EventBatch.events`.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 use hookwire_protocol::v1;
+use itoa::Buffer;
 use prost::{
     Message,
     encoding::{encode_varint, encoded_len_varint},
 };
+
+use super::given;
 
 /// `EventBatch.events`, length-delimited.
 const ELEMENT: u8 = 4 << 3 | 2;
@@ -15,8 +18,8 @@ const ELEMENT: u8 = 4 << 3 | 2;
 pub(crate) struct Parts<'a> {
     pub(crate) id: EventId<'a>,
     pub(crate) hook: &'a str,
-    pub(crate) gateway: &'a str,
-    pub(crate) boot: &'a str,
+    /// The gateway and the boot, as [`origin`] encodes them.
+    pub(crate) origin: &'a [u8],
     pub(crate) session: Option<SessionParts<'a>>,
     pub(crate) session_seq: u64,
     pub(crate) time_unix_nano: u64,
@@ -57,41 +60,89 @@ pub(crate) enum Payload<'a> {
     GatewayStop(&'a v1::GatewayStop),
 }
 
-/// Encodes events one behind the other, with a scratch buffer that is used again.
-#[derive(Debug, Default)]
-pub(crate) struct Encoder {
-    scratch: Vec<u8>,
-}
-
-impl Encoder {
-    /// Appends an element to the chunk; says how many bytes it took.
-    pub(crate) fn append(&mut self, parts: &Parts<'_>, chunk: &mut BytesMut) -> u32 {
-        self.scratch.clear();
-        put_event(parts, &mut self.scratch);
-        let before = chunk.len();
-        chunk.reserve(self.scratch.len() + 6);
-        chunk.put_u8(ELEMENT);
-        encode_varint(self.scratch.len() as u64, chunk);
-        chunk.put_slice(&self.scratch);
-        (chunk.len() - before) as u32
-    }
-
-    /// An element of its own.
-    pub(crate) fn encode(&mut self, parts: &Parts<'_>) -> Bytes {
-        let mut chunk = BytesMut::new();
-        self.append(parts, &mut chunk);
-        chunk.freeze()
+impl<'a> From<Option<&'a given::Payload<'_>>> for Payload<'a> {
+    fn from(given: Option<&'a given::Payload<'_>>) -> Self {
+        match given {
+            None => Self::None,
+            Some(given::Payload::Json(json)) => Self::Json(json),
+            Some(given::Payload::SessionStart(start)) => Self::SessionStart(start),
+            Some(given::Payload::SessionEnd(end)) => Self::SessionEnd(end),
+            Some(given::Payload::GatewayStart(start)) => Self::GatewayStart(start),
+            Some(given::Payload::GatewayStop(stop)) => Self::GatewayStop(stop),
+        }
     }
 }
 
-fn put_event(parts: &Parts<'_>, out: &mut Vec<u8>) {
+/// What every event of one boot has in common.
+pub(crate) fn origin(gateway: &str, boot: &str) -> Box<[u8]> {
+    let mut origin = Vec::new();
+    put_text(3, gateway, &mut origin);
+    put_text(4, boot, &mut origin);
+    origin.into()
+}
+
+/// Where an element's session names its agent and its key, counted from the element's end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Names {
+    agent: (u32, u16),
+    key: (u32, u16),
+}
+
+impl Names {
+    /// The agent and the key, of the element that ends where these bytes do.
+    pub(crate) fn read<'a>(&self, until_end: &'a [u8]) -> (&'a str, &'a str) {
+        let text = |(back, length): (u32, u16)| {
+            let from = until_end.len() - back as usize;
+            std::str::from_utf8(&until_end[from..from + usize::from(length)]).unwrap_or_default()
+        };
+        (text(self.agent), text(self.key))
+    }
+}
+
+/// Appends an element; says where it names its session, if it does.
+pub(crate) fn append(parts: &Parts<'_>, out: &mut Vec<u8>) -> Option<Names> {
+    let start = out.len();
+    // Nearly all events have a length of two bytes: that much room is left for it.
+    out.extend([ELEMENT, 0, 0]);
+    let session_end = put_event(parts, out);
+    let length = out.len() - start - 3;
+    let names = parts.session.map(|session| names(&session, out.len() - session_end));
+    if let 0x80..0x4000 = length {
+        out[start + 1] = length as u8 | 0x80;
+        out[start + 2] = (length >> 7) as u8;
+    } else {
+        let mut varint = Vec::new();
+        encode_varint(length as u64, &mut varint);
+        out.splice(start + 1..start + 3, varint);
+    }
+    names
+}
+
+/// Where the names stand in a session that ends so many bytes before its element does.
+fn names(session: &SessionParts<'_>, behind: usize) -> Names {
+    let agent = behind + number_len(session.incarnation) + session.agent.len();
+    let key = agent + text_len(session.agent) - session.agent.len() + session.key.len();
+    // Names are at most a kilobyte, as whatever takes them in makes sure.
+    let place = |back: usize, text: &str| (back as u32, text.len() as u16);
+    Names { agent: place(agent, session.agent), key: place(key, session.key) }
+}
+
+/// An element of its own.
+pub(crate) fn encode(parts: &Parts<'_>) -> Bytes {
+    let mut element = Vec::new();
+    append(parts, &mut element);
+    element.into()
+}
+
+/// Says where the session ends.
+fn put_event(parts: &Parts<'_>, out: &mut Vec<u8>) -> usize {
     put_id(parts.id, out);
     put_text(2, parts.hook, out);
-    put_text(3, parts.gateway, out);
-    put_text(4, parts.boot, out);
+    out.put_slice(parts.origin);
     if let Some(session) = &parts.session {
         put_session(session, out);
     }
+    let session_end = out.len();
     put_number(6, parts.session_seq, out);
     if parts.time_unix_nano != 0 {
         out.put_u8(7 << 3 | 1);
@@ -108,30 +159,31 @@ fn put_event(parts: &Parts<'_>, out: &mut Vec<u8>) {
         Payload::GatewayStart(message) => put_message(14, message, out),
         Payload::GatewayStop(message) => put_message(15, message, out),
     }
+    session_end
 }
 
 fn put_id(id: EventId<'_>, out: &mut Vec<u8>) {
-    use std::io::Write as _;
-    out.put_u8(1 << 3 | 2);
-    let length_at = out.len();
-    out.put_u8(0);
-    let written = match id {
-        EventId::Start { ledger, incarnation } => write!(out, "{ledger}-{incarnation}-start"),
-        EventId::End { ledger, incarnation } => write!(out, "{ledger}-{incarnation}-end"),
-        EventId::Stop { boot } => write!(out, "{boot}-stop"),
-        EventId::Published { emitter, publish_seq } => write!(out, "{emitter}-{publish_seq}"),
+    let mut digits = Buffer::new();
+    let (name, number, suffix) = match id {
+        EventId::Start { ledger, incarnation } => (ledger, Some(incarnation), "-start"),
+        EventId::End { ledger, incarnation } => (ledger, Some(incarnation), "-end"),
+        EventId::Stop { boot } => (boot, None, "-stop"),
+        EventId::Published { emitter, publish_seq } => (emitter, Some(publish_seq), ""),
     };
-    debug_assert!(written.is_ok(), "a Vec takes all that is written to it");
-    let length = out.len() - length_at - 1;
-    debug_assert!(length < 0x80, "ids are digests and numbers: one byte holds their length");
-    out[length_at] = length as u8;
+    let number = number.map_or("", |number| digits.format(number));
+    let dash = usize::from(!number.is_empty());
+    out.put_u8(1 << 3 | 2);
+    encode_varint((name.len() + dash + number.len() + suffix.len()) as u64, out);
+    out.put_slice(name.as_bytes());
+    out.extend(&b"-"[..dash]);
+    out.put_slice(number.as_bytes());
+    out.put_slice(suffix.as_bytes());
 }
 
 fn put_session(session: &SessionParts<'_>, out: &mut Vec<u8>) {
     let length = text_len(session.id) + text_len(session.key) + text_len(session.agent);
-    let number = if session.incarnation == 0 { 0 } else { 1 + encoded_len_varint(session.incarnation) };
     out.put_u8(5 << 3 | 2);
-    encode_varint((length + number) as u64, out);
+    encode_varint((length + number_len(session.incarnation)) as u64, out);
     put_text(1, session.id, out);
     put_text(2, session.key, out);
     put_text(3, session.agent, out);
@@ -141,6 +193,10 @@ fn put_session(session: &SessionParts<'_>, out: &mut Vec<u8>) {
 /// The size of a text field with a number below 16.
 fn text_len(text: &str) -> usize {
     if text.is_empty() { 0 } else { 1 + encoded_len_varint(text.len() as u64) + text.len() }
+}
+
+fn number_len(number: u64) -> usize {
+    if number == 0 { 0 } else { 1 + encoded_len_varint(number) }
 }
 
 fn put_text(field: u8, text: &str, out: &mut Vec<u8>) {
@@ -176,8 +232,8 @@ mod tests {
     const PARTS: Parts<'static> = Parts {
         id: EventId::Published { emitter: "0123456789abcdef", publish_seq: 300 },
         hook: "message_received",
-        gateway: "gw",
-        boot: "b1",
+        // gateway_id "gw", boot_id "b1"
+        origin: b"\x1a\x02gw\x22\x02b1",
         session: Some(SessionParts { id: "s1", key: "agent:main", agent: "main", incarnation: 1000 }),
         session_seq: 7,
         time_unix_nano: 1_795_343_860_866_000_000,
@@ -188,7 +244,7 @@ mod tests {
     };
 
     fn decode(parts: &Parts<'_>) -> v1::Event {
-        let element = Encoder::default().encode(parts);
+        let element = encode(parts);
         let mut batch = v1::EventBatch::decode(element).expect("an element is a batch without a header");
         assert_eq!(batch.events.len(), 1);
         batch.events.remove(0)
@@ -217,7 +273,42 @@ mod tests {
         assert_eq!(decode(&PARTS), wire);
         // Not only readable: byte for byte what any protobuf encoder writes.
         let batch = v1::EventBatch { events: vec![wire], ..Default::default() };
-        assert_eq!(Encoder::default().encode(&PARTS), batch.encode_to_vec());
+        assert_eq!(encode(&PARTS), batch.encode_to_vec());
+    }
+
+    #[test]
+    fn lengths_of_any_size_are_written_as_any_encoder_writes_them() {
+        for size in [0, 1, 100, 127, 128, 16_000, 16_384, 3_000_000] {
+            let json = vec![b'x'; size];
+            let parts = Parts {
+                origin: &origin("gw", ""),
+                session: None,
+                traceparent: "",
+                payload: Payload::Json(&json),
+                ..PARTS
+            };
+            let batch = v1::EventBatch { events: vec![decode(&parts)], ..Default::default() };
+            let mut out = b"before".to_vec();
+            append(&parts, &mut out);
+            assert_eq!(out[6..], batch.encode_to_vec());
+        }
+    }
+
+    #[test]
+    fn names_are_found_again() {
+        let long = "k".repeat(20_000);
+        for (agent, key, incarnation) in
+            [("main", "agent:main", 1000), ("", "", 0), ("a", "", 1), ("", "k", 0), ("b", &long[..200], 1)]
+        {
+            let session = Some(SessionParts { id: "s1", key, agent, incarnation });
+            for payload in
+                [Payload::None, Payload::Json(&long.as_bytes()[..100]), Payload::Json(long.as_bytes())]
+            {
+                let mut out = b"before".to_vec();
+                let names = append(&Parts { session, payload, ..PARTS }, &mut out).expect("a session");
+                assert_eq!(names.read(&out), (agent, key));
+            }
+        }
     }
 
     #[test]

@@ -2,17 +2,19 @@
 
 use hookwire_protocol::{
     hook,
-    v1::{self, GatewayEvent, RefusalCode, SessionEndReason, SessionRef, StopReason, gateway_event},
+    v1::{self, RefusalCode, SessionEndReason, StopReason},
 };
 
 use super::{
     boots::{GatewayIx, HeldStop, SourceId},
     check::check,
-    encode::{EventId, Parts, Payload, SessionParts},
+    encode::{EventId, Names, Parts, SessionParts, append},
+    given::{Given, Malformed, Named, Payload, Published},
 };
 use crate::{
     fanout::catalogue::MAX_HOOKS,
     machine::{Machine, Now},
+    queue::run::Item,
     settle::{
         decide::{Beginning, Ending},
         journal::Record,
@@ -20,31 +22,27 @@ use crate::{
     },
 };
 
-/// A chunk that has come to this size is fanned out before the rest of its batch: what a slow reader holds, it holds
-/// by the chunk, and a few bytes from a gateway can make an event of kilobytes.
-const CHUNK_BYTES: usize = 64 << 10;
+/// A lot that has come to this size is fanned out before the rest of its batch: what a slow reader holds, it holds by
+/// the lot, and a few bytes from a gateway can make an event of kilobytes.
+const LOT_BYTES: usize = 64 << 10;
 
-/// One event of the batch that is being taken in: where its bytes are, and what a filter asks about.
+/// What one emitter publishes at once.
 #[derive(Debug)]
-pub(crate) struct Item {
-    pub(crate) position: u64,
-    /// The number of the boot it was published in.
-    pub(crate) boot: u32,
-    /// The hook's number.
-    pub(crate) hook: usize,
-    /// Incarnation 0 where it belongs to none.
-    pub(crate) life: LifeRef,
-    /// The agent and key of its session, where it names one.
-    pub(crate) session: Option<(Box<str>, Box<str>)>,
-    pub(crate) start: u32,
-    pub(crate) end: u32,
+pub(crate) enum Publication {
+    /// As it came over the wire.
+    Wire(Published),
+    /// From an embedded emitter.
+    Embedded(v1::Publish),
 }
 
-impl Item {
-    /// Its own part of the chunk.
-    pub(crate) fn bytes<'a>(&self, chunk: &'a [u8]) -> &'a [u8] {
-        &chunk[self.start as usize..self.end as usize]
-    }
+/// The events that are being taken in, and go to the queues together.
+#[derive(Debug, Default)]
+pub(crate) struct Lot {
+    /// The encoded events, one behind the other.
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) items: Vec<Item>,
+    /// What a filter asks about, for each item that names a session.
+    pub(crate) names: Vec<Option<Names>>,
 }
 
 /// Which life an event belongs to.
@@ -63,9 +61,24 @@ impl Machine {
         &mut self,
         now: Now,
         source: SourceId,
-        publish: v1::Publish,
+        publication: &Publication,
     ) -> Option<v1::Receipt> {
         self.now = now;
+        match publication {
+            Publication::Wire(wire) => self.take_all_in(source, wire.first_publish_seq, wire.events()),
+            Publication::Embedded(publish) => {
+                let events = publish.events.iter().map(|event| Ok(event.into()));
+                self.take_all_in(source, publish.first_publish_seq, events)
+            }
+        }
+    }
+
+    fn take_all_in<'a>(
+        &mut self,
+        source: SourceId,
+        first_publish_seq: u64,
+        events: impl Iterator<Item = Result<Given<'a>, Malformed>>,
+    ) -> Option<v1::Receipt> {
         if self.stopping {
             return None;
         }
@@ -73,8 +86,8 @@ impl Machine {
         let emitter = self.gateways.at(gateway).boot.emitters.get(&emitter_id)?;
         let (digest, mut last) = (emitter.digest.clone(), emitter.last);
         let (records, mut refused) = (self.step.records.len(), Vec::new());
-        for (after, event) in (0..).zip(publish.events) {
-            let number = publish.first_publish_seq.checked_add(after).filter(|number| *number > 0);
+        for (after, event) in (0..).zip(events) {
+            let number = first_publish_seq.checked_add(after).filter(|number| *number > 0);
             let Some(publish_seq) = number else {
                 self.counters.events_refused += 1;
                 refused.push(no_number(after));
@@ -92,7 +105,7 @@ impl Machine {
                     refused.push(v1::Refusal { publish_seq, code: code.into(), text });
                 }
             }
-            if self.chunk.len() >= CHUNK_BYTES {
+            if self.lot.bytes.len() >= LOT_BYTES {
                 self.fan_out();
             }
         }
@@ -112,22 +125,24 @@ impl Machine {
         ix: GatewayIx,
         emitter: &str,
         publish_seq: u64,
-        mut event: GatewayEvent,
+        event: Result<Given<'_>, Malformed>,
     ) -> Result<(), (RefusalCode, String)> {
+        let mut event =
+            event.map_err(|malformed| (RefusalCode::Invalid, format!("not a GatewayEvent: {malformed}")))?;
         check(&event, self.settings.max_event_bytes)?;
         if event.time_unix_nano == 0 {
             event.time_unix_nano = self.now.unix_nano;
         }
-        match event.hook.as_str() {
+        match event.hook {
             hook::SESSION_START => return self.session_starts(ix, &event),
             hook::SESSION_END => self.session_ends(ix, &event),
             hook::GATEWAY_STOP => self.hold_gateway_stop(ix, emitter, publish_seq, &event),
-            _ => return self.observe(ix, emitter, publish_seq, event),
+            _ => return self.observe(ix, emitter, publish_seq, &event),
         }
         Ok(())
     }
 
-    fn session_starts(&mut self, ix: GatewayIx, event: &GatewayEvent) -> Result<(), (RefusalCode, String)> {
+    fn session_starts(&mut self, ix: GatewayIx, event: &Given<'_>) -> Result<(), (RefusalCode, String)> {
         let gateway = self.gateways.at(ix);
         if gateway.boot.closed {
             let text = format!("boot {:?} is over: nothing starts in it", gateway.boot.id);
@@ -139,7 +154,7 @@ impl Machine {
             return Ok(());
         }
         let start = match &event.payload {
-            Some(gateway_event::Payload::SessionStart(start)) => start.clone(),
+            Some(Payload::SessionStart(start)) => start.clone().into_owned(),
             _ => v1::SessionStart::default(),
         };
         self.begin_life(ix, &Beginning { event, synthetic: false }, start);
@@ -147,9 +162,9 @@ impl Machine {
         Ok(())
     }
 
-    fn session_ends(&mut self, ix: GatewayIx, event: &GatewayEvent) {
+    fn session_ends(&mut self, ix: GatewayIx, event: &Given<'_>) {
         let said = match &event.payload {
-            Some(gateway_event::Payload::SessionEnd(end)) => end.clone(),
+            Some(Payload::SessionEnd(end)) => end.clone().into_owned(),
             _ => v1::SessionEnd::default(),
         };
         let reason = match said.reason() {
@@ -157,14 +172,14 @@ impl Machine {
             SessionEndReason::Unspecified | SessionEndReason::Lost => SessionEndReason::Unknown,
             reason => reason,
         };
-        let session = event.session.clone().unwrap_or_default();
-        let alive = match &session.id {
+        let session = event.session.unwrap_or_default();
+        let alive = match session.id {
             Some(id) => self.lives.alive_by_id(ix, id),
-            None => self.lives.alive_by_key(ix, &session.key),
+            None => self.lives.alive_by_key(ix, session.key),
         };
         let Some(slot) = alive else {
             self.counters.ends_without_life += 1;
-            if let Some(id) = &session.id {
+            if let Some(id) = session.id {
                 // The first end decided wins: what is said now counts only where nothing is known.
                 let (incarnation, known) = self.previous_life(ix, id);
                 let reason = if incarnation > 0 { known } else { reason };
@@ -177,7 +192,7 @@ impl Machine {
         let time_unix_nano = event.time_unix_nano;
         self.decide(
             slot,
-            Ending { reason, said, time_unix_nano, traceparent: &event.traceparent, synthetic: false },
+            Ending { reason, said, time_unix_nano, traceparent: event.traceparent, synthetic: false },
         );
         self.gateway_ended(ix, &id, incarnation, reason);
     }
@@ -196,9 +211,9 @@ impl Machine {
         self.record(Record::Ended { gateway, session: id.into(), incarnation });
     }
 
-    fn hold_gateway_stop(&mut self, ix: GatewayIx, emitter: &str, publish_seq: u64, event: &GatewayEvent) {
+    fn hold_gateway_stop(&mut self, ix: GatewayIx, emitter: &str, publish_seq: u64, event: &Given<'_>) {
         let mut payload = match &event.payload {
-            Some(gateway_event::Payload::GatewayStop(stop)) => stop.clone(),
+            Some(Payload::GatewayStop(stop)) => stop.clone().into_owned(),
             _ => v1::GatewayStop::default(),
         };
         if payload.reason() == StopReason::Unspecified {
@@ -207,7 +222,7 @@ impl Machine {
         let said = HeldStop {
             payload,
             time_unix_nano: event.time_unix_nano,
-            traceparent: event.traceparent.clone(),
+            traceparent: event.traceparent.to_owned(),
             emitter: emitter.into(),
             publish_seq,
         };
@@ -219,46 +234,40 @@ impl Machine {
         }
     }
 
-    /// Any hook but the lifecycle's own: it is fanned out with its batch.
+    /// Any hook but the lifecycle's own: it is fanned out with its lot.
     fn observe(
         &mut self,
         ix: GatewayIx,
         emitter: &str,
         publish_seq: u64,
-        event: GatewayEvent,
+        event: &Given<'_>,
     ) -> Result<(), (RefusalCode, String)> {
-        let hook = self.hook_index(&event.hook)?;
-        let belongs = self.belongs(ix, &event);
+        let hook = self.hook_index(event.hook)?;
+        let belongs = self.belongs(ix, event);
         let position = self.next_position();
         let (life, session_seq) = self.number(&belongs, position, event.time_unix_nano);
         let late = matches!(belongs, Belongs::Late(_));
         self.counters.events_late += u64::from(late);
-        let Self { gateways, lives, encoder, chunk, items, .. } = self;
-        let gateway = gateways.at(ix);
+        let Self { gateways, lives, lot, .. } = self;
+        let boot = &gateways.at(ix).boot;
         let known = matches!(belongs, Belongs::To(_)).then(|| lives.at(life.slot));
-        let session = event.session.as_ref().map(|said| session(said, known, life.incarnation));
-        let start = chunk.len() as u32;
         let parts = Parts {
             id: EventId::Published { emitter, publish_seq },
-            hook: &event.hook,
-            gateway: &gateway.id,
-            boot: &gateway.boot.id,
-            session,
+            hook: event.hook,
+            origin: &boot.origin,
+            session: event.session.as_ref().map(|said| session(said, known, life.incarnation)),
             session_seq,
             time_unix_nano: event.time_unix_nano,
-            traceparent: &event.traceparent,
+            traceparent: event.traceparent,
             synthetic: false,
             late,
-            payload: match &event.payload {
-                Some(gateway_event::Payload::Json(json)) => Payload::Json(json),
-                Some(gateway_event::Payload::GatewayStart(start)) => Payload::GatewayStart(start),
-                _ => Payload::None, // the check let nothing else through
-            },
+            payload: event.payload.as_ref().into(),
         };
-        let boot = gateway.boot.number;
-        let session = session.map(|parts| (parts.agent.into(), parts.key.into()));
-        let end = start + encoder.append(&parts, chunk);
-        items.push(Item { position, boot, hook, life, session, start, end });
+        let start = lot.bytes.len() as u32;
+        let names = append(&parts, &mut lot.bytes);
+        let end = lot.bytes.len() as u32;
+        lot.items.push(Item { position, life, boot: boot.number, hook, start, end });
+        lot.names.push(names);
         Ok(())
     }
 
@@ -278,7 +287,7 @@ impl Machine {
     }
 
     /// Finds the life that an event belongs to; one that the ledger does not hold as alive begins.
-    fn belongs(&mut self, ix: GatewayIx, event: &GatewayEvent) -> Belongs {
+    fn belongs(&mut self, ix: GatewayIx, event: &Given<'_>) -> Belongs {
         let Some(session) = &event.session else { return Belongs::Nothing };
         let Some(id) = &session.id else {
             return self.lives.alive_by_key(ix, &session.key).map_or(Belongs::Nothing, Belongs::To);
@@ -296,7 +305,7 @@ impl Machine {
         Belongs::To(self.begin_life(ix, &Beginning { event, synthetic: true }, v1::SessionStart::default()))
     }
 
-    fn hook_index(&mut self, name: &str) -> Result<usize, (RefusalCode, String)> {
+    fn hook_index(&mut self, name: &str) -> Result<u32, (RefusalCode, String)> {
         self.hooks.number(name).ok_or_else(|| {
             let text = format!("hook: {MAX_HOOKS} different hooks were seen: no room for another");
             (RefusalCode::Invalid, text)
@@ -311,31 +320,31 @@ fn no_number(after: u64) -> v1::Refusal {
     v1::Refusal { publish_seq, code: RefusalCode::Invalid.into(), text }
 }
 
-fn session_id(event: &GatewayEvent) -> &str {
-    event.session.as_ref().and_then(|session| session.id.as_deref()).unwrap_or_default()
+fn session_id<'a>(event: &Given<'a>) -> &'a str {
+    event.session.and_then(|session| session.id).unwrap_or_default()
 }
 
 /// The session as the gateway named it here, completed from what its life is known by.
-fn session<'a>(said: &'a SessionRef, known: Option<&'a Life>, incarnation: u64) -> SessionParts<'a> {
+fn session<'a>(said: &Named<'a>, known: Option<&'a Life>, incarnation: u64) -> SessionParts<'a> {
     let or =
         |said: &'a str, known: Option<&'a str>| if said.is_empty() { known.unwrap_or(said) } else { said };
     SessionParts {
-        id: or(said.id.as_deref().unwrap_or_default(), known.map(|life| &*life.id)),
-        key: or(&said.key, known.map(|life| &*life.key)),
-        agent: or(&said.agent_id, known.map(|life| &*life.agent)),
+        id: or(said.id.unwrap_or_default(), known.map(|life| &*life.id)),
+        key: or(said.key, known.map(|life| &*life.key)),
+        agent: or(said.agent_id, known.map(|life| &*life.agent)),
         incarnation,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use hookwire_protocol::v1::{attach_request, subscribe_request};
+    use hookwire_protocol::v1::{GatewayEvent, attach_request, subscribe_request};
 
     use super::*;
     use crate::{config::Config, dispatcher::settings, serve::stream::StreamId};
 
     #[test]
-    fn a_large_message_of_small_events_is_several_chunks() {
+    fn a_large_message_of_small_events_is_several_lots() {
         let (mut machine, now) = (Machine::new(settings(&Config::default())), Now::default());
         let name = || "name".to_owned();
         let hello = subscribe_request::Hello { subscriber_id: name(), ..Default::default() };
@@ -345,13 +354,13 @@ mod tests {
         machine.attach(now, SourceId(1), &hello).expect("a gateway");
         let event = GatewayEvent { hook: "tick".to_owned(), ..Default::default() };
         let publish = v1::Publish { first_publish_seq: 1, events: vec![event; 5000] };
-        machine.publish(now, SourceId(1), publish).expect("a receipt");
+        machine.publish(now, SourceId(1), &Publication::Embedded(publish)).expect("a receipt");
 
         let (_, subscriber) = machine.registry.iter_mut().next().expect("the plugin");
         let mut positions = Vec::new();
-        while let Some(queued) = subscriber.queue.pop() {
-            assert!(queued.chunk.len() < 2 * CHUNK_BYTES);
-            positions.push(queued.position);
+        while let Some(run) = subscriber.queue.pop(usize::MAX) {
+            assert!(run.range().0.len() < 2 * LOT_BYTES);
+            positions.extend(run.span.items().iter().map(|item| item.position));
         }
         assert!(positions.len() == 5000 && positions.is_sorted());
     }

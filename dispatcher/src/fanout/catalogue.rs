@@ -1,6 +1,6 @@
 //! The hooks that are known by name. Others are delivered all the same.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// Different hooks that one dispatcher tells apart.
 pub(crate) const MAX_HOOKS: usize = 4096;
@@ -42,7 +42,7 @@ pub(crate) const HOOKS: [&str; 29] = [
 #[derive(Debug)]
 pub(crate) struct Hooks {
     names: Vec<Box<str>>,
-    numbers: HashMap<Box<str>, usize>,
+    numbers: HashMap<Box<str>, u32>,
 }
 
 impl Hooks {
@@ -52,14 +52,14 @@ impl Hooks {
     }
 
     /// A hook's number; `None` where there is no room for another.
-    pub(crate) fn number(&mut self, name: &str) -> Option<usize> {
+    pub(crate) fn number(&mut self, name: &str) -> Option<u32> {
         if let Some(number) = self.numbers.get(name) {
             return Some(*number);
         }
-        let number = self.names.len();
-        if number >= MAX_HOOKS {
+        if self.names.len() >= MAX_HOOKS {
             return None;
         }
+        let number = self.names.len() as u32;
         self.names.push(name.into());
         self.numbers.insert(name.into(), number);
         Some(number)

@@ -18,6 +18,7 @@ pub(crate) struct Filter {
     agents: Vec<WildMatch>,
     keys: Vec<WildMatch>,
     lifecycle: bool,
+    all: bool,
     granted: Vec<String>,
     wire: v1::Filter,
 }
@@ -43,6 +44,7 @@ impl Filter {
             }
         }
         Ok(Self {
+            all: granted.iter().any(|pattern| pattern == "*") && wire == v1::Filter::default(),
             agents: compile("filter.agents", &wire.agents)?,
             keys: compile("filter.keys", &wire.keys)?,
             hooks: patterns,
@@ -55,6 +57,11 @@ impl Filter {
     /// Whether starts and ends are wanted.
     pub(crate) fn wants_lifecycle(&self) -> bool {
         self.lifecycle
+    }
+
+    /// Whether everything is wanted.
+    pub(crate) fn wants_all(&self) -> bool {
+        self.all
     }
 
     /// Whether events of this hook are wanted.

@@ -1,11 +1,15 @@
 //! What goes to the transport: gRPC messages, framed here, so that an event's bytes are never encoded twice.
 
+use std::ops::Range;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use hookwire_protocol::v1::{self, BatchKind, subscribe_response};
 use prost::{
     Message,
     encoding::{encode_varint, encoded_len_varint},
 };
+
+use crate::queue::run::Run;
 
 /// gRPC's own prefix: not compressed, then the length (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
 const PREFIX_BYTES: usize = 5;
@@ -37,20 +41,20 @@ impl Frame {
     }
 }
 
-/// A batch in the making: a list of shared runs.
+/// A batch in the making: ranges of shared bytes.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) kind: BatchKind,
     first_seq: u64,
     budget_ms: u32,
-    runs: Vec<(Bytes, usize, usize)>,
+    pieces: Vec<(Bytes, Range<usize>)>,
     events: usize,
     bytes: usize,
 }
 
 impl Batch {
     pub(crate) fn new(kind: BatchKind, first_seq: u64) -> Self {
-        Self { kind, first_seq, budget_ms: 0, runs: Vec::new(), events: 0, bytes: 0 }
+        Self { kind, first_seq, budget_ms: 0, pieces: Vec::new(), events: 0, bytes: 0 }
     }
 
     pub(crate) fn set_budget_ms(&mut self, budget_ms: u32) {
@@ -69,13 +73,25 @@ impl Batch {
         self.bytes
     }
 
-    /// Adds one event: a range of a chunk. What lies side by side in one chunk becomes one run.
-    pub(crate) fn push(&mut self, chunk: &Bytes, start: usize, end: usize) {
-        self.events += 1;
-        self.bytes += end - start;
-        match self.runs.last_mut() {
-            Some((last, _, until)) if *until == start && last.as_ptr() == chunk.as_ptr() => *until = end,
-            _ => self.runs.push((chunk.clone(), start, end)),
+    /// Adds events that lie side by side; where they go on where the last ones ended, they are one piece with those.
+    pub(crate) fn push(&mut self, run: &Run) {
+        let (bytes, start, end) = run.range();
+        self.add(bytes, start..end, run.span.len());
+    }
+
+    /// Adds an event that stands alone.
+    pub(crate) fn push_one(&mut self, event: &Bytes) {
+        self.add(event, 0..event.len(), 1);
+    }
+
+    fn add(&mut self, bytes: &Bytes, range: Range<usize>, events: usize) {
+        self.events += events;
+        self.bytes += range.len();
+        match self.pieces.last_mut() {
+            Some((last, until)) if until.end == range.start && last.as_ptr() == bytes.as_ptr() => {
+                until.end = range.end;
+            }
+            _ => self.pieces.push((bytes.clone(), range)),
         }
     }
 
@@ -96,22 +112,22 @@ impl Batch {
             buffer.put_u8(tag);
             encode_varint(number, &mut buffer);
         }
-        Frame { pieces: pieces(buffer, self.runs), last: false }
+        Frame { pieces: pieces(buffer, self.pieces), last: false }
     }
 
     fn copied_bytes(&self) -> usize {
-        self.runs.iter().map(|(_, start, end)| end - start).filter(|len| *len < SHARE_FROM).sum()
+        self.pieces.iter().map(|(_, range)| range.len()).filter(|len| *len < SHARE_FROM).sum()
     }
 }
 
-fn pieces(mut buffer: BytesMut, runs: Vec<(Bytes, usize, usize)>) -> Vec<Bytes> {
+fn pieces(mut buffer: BytesMut, shared: Vec<(Bytes, Range<usize>)>) -> Vec<Bytes> {
     let mut pieces = Vec::new();
-    for (chunk, start, end) in runs {
-        if end - start < SHARE_FROM {
-            buffer.put_slice(&chunk[start..end]);
+    for (bytes, range) in shared {
+        if range.len() < SHARE_FROM {
+            buffer.put_slice(&bytes[range]);
         } else {
             pieces.push(buffer.split().freeze());
-            pieces.push(chunk.slice(start..end));
+            pieces.push(bytes.slice(range));
         }
     }
     pieces.push(buffer.freeze());
@@ -150,10 +166,10 @@ mod tests {
         let other = Bytes::from(small.clone());
         let mut batch = Batch::new(BatchKind::Live, 41);
         batch.set_budget_ms(1500);
-        batch.push(&other, 0, small.len());
-        batch.push(&chunk, 0, small.len());
-        batch.push(&chunk, small.len(), small.len() + large.len());
-        batch.push(&other, 0, small.len());
+        batch.push_one(&other);
+        batch.add(&chunk, 0..small.len(), 1);
+        batch.add(&chunk, small.len()..small.len() + large.len(), 1);
+        batch.push_one(&other);
         assert_eq!(batch.events(), 4);
         let frame = batch.frame();
         // The two that lie side by side in one chunk are one shared piece.
