@@ -1,6 +1,6 @@
 //! An event's bytes: encoded once, straight from what the gateway sent, as an element of `EventBatch.events`.
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use hookwire_protocol::v1;
 use itoa::Buffer;
 use prost::{
@@ -12,6 +12,12 @@ use super::given;
 
 /// `EventBatch.events`, length-delimited.
 const ELEMENT: u8 = 4 << 3 | 2;
+
+/// A tag and a varint, of a length or a number.
+const MOST_BEFORE_TEXT: usize = 11;
+
+/// The number and the suffix in an event's id.
+const MOST_IN_ID: usize = 32;
 
 /// What makes one event. Field numbers are those of `Event`; a test decodes what this writes.
 #[derive(Clone, Copy, Debug)]
@@ -73,12 +79,69 @@ impl<'a> From<Option<&'a given::Payload<'_>>> for Payload<'a> {
     }
 }
 
+/// Bytes that were made room for, being written one behind the other.
+struct Writer<'a> {
+    room: &'a mut [u8],
+    at: usize,
+}
+
+impl Writer<'_> {
+    fn byte(&mut self, byte: u8) {
+        self.room[self.at] = byte;
+        self.at += 1;
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.room[self.at..self.at + bytes.len()].copy_from_slice(bytes);
+        self.at += bytes.len();
+    }
+
+    fn varint(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.byte(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.byte(number as u8);
+    }
+
+    fn text(&mut self, field: u8, text: &str) {
+        if !text.is_empty() {
+            self.delimited(field, text.as_bytes());
+        }
+    }
+
+    fn delimited(&mut self, field: u8, bytes: &[u8]) {
+        self.byte(field << 3 | 2);
+        self.varint(bytes.len() as u64);
+        self.bytes(bytes);
+    }
+
+    fn number(&mut self, field: u8, number: u64) {
+        if number != 0 {
+            self.byte(field << 3);
+            self.varint(number);
+        }
+    }
+
+    fn message(&mut self, field: u8, message: &impl Message) {
+        self.byte(field << 3 | 2);
+        self.varint(message.encoded_len() as u64);
+        let mut room = &mut self.room[self.at..];
+        // Cannot fail: there is room for all of it.
+        let _ = message.encode(&mut room);
+        self.at += message.encoded_len();
+    }
+}
+
 /// What every event of one boot has in common.
 pub(crate) fn origin(gateway: &str, boot: &str) -> Box<[u8]> {
-    let mut origin = Vec::new();
-    put_text(3, gateway, &mut origin);
-    put_text(4, boot, &mut origin);
-    origin.into()
+    let mut room = vec![0; 2 * MOST_BEFORE_TEXT + gateway.len() + boot.len()];
+    let mut origin = Writer { room: &mut room, at: 0 };
+    origin.text(3, gateway);
+    origin.text(4, boot);
+    let end = origin.at;
+    room.truncate(end);
+    room.into()
 }
 
 /// Where an element's session names its agent and its key, counted from the element's end.
@@ -102,11 +165,14 @@ impl Names {
 /// Appends an element; says where it names its session, if it does.
 pub(crate) fn append(parts: &Parts<'_>, out: &mut Vec<u8>) -> Option<Names> {
     let start = out.len();
-    // Nearly all events have a length of two bytes: that much room is left for it.
-    out.extend([ELEMENT, 0, 0]);
-    let session_end = put_event(parts, out);
-    let length = out.len() - start - 3;
-    let names = parts.session.map(|session| names(&session, out.len() - session_end));
+    out.resize(start + most(parts), 0);
+    let mut event = Writer { room: &mut out[start..], at: 3 };
+    let session_end = put_event(parts, &mut event);
+    let (end, length) = (event.at, event.at - 3);
+    let names = parts.session.map(|session| names(&session, end - session_end));
+    out.truncate(start + end);
+    out[start] = ELEMENT;
+    // Nearly all events have a length of two bytes: that much room was left for it.
     if let 0x80..0x4000 = length {
         out[start + 1] = length as u8 | 0x80;
         out[start + 2] = (length >> 7) as u8;
@@ -116,6 +182,26 @@ pub(crate) fn append(parts: &Parts<'_>, out: &mut Vec<u8>) -> Option<Names> {
         out.splice(start + 1..start + 3, varint);
     }
     names
+}
+
+/// The most bytes that the element can have.
+fn most(parts: &Parts<'_>) -> usize {
+    let session = parts.session.map_or(0, |it| it.id.len() + it.key.len() + it.agent.len());
+    let payload = match parts.payload {
+        Payload::None => 0,
+        Payload::Json(json) => json.len(),
+        Payload::SessionStart(message) => message.encoded_len(),
+        Payload::SessionEnd(message) => message.encoded_len(),
+        Payload::GatewayStart(message) => message.encoded_len(),
+        Payload::GatewayStop(message) => message.encoded_len(),
+    };
+    let id = match parts.id {
+        EventId::Start { ledger: name, .. } | EventId::End { ledger: name, .. } => name.len(),
+        EventId::Stop { boot: name } | EventId::Published { emitter: name, .. } => name.len(),
+    };
+    let texts = id + parts.hook.len() + parts.origin.len() + parts.traceparent.len() + session + payload;
+    // The element, five texts outside of the session and three in it, the session, and five numbers; an id's number.
+    texts + 15 * MOST_BEFORE_TEXT + MOST_IN_ID
 }
 
 /// Where the names stand in a session that ends so many bytes before its element does.
@@ -135,34 +221,34 @@ pub(crate) fn encode(parts: &Parts<'_>) -> Bytes {
 }
 
 /// Says where the session ends.
-fn put_event(parts: &Parts<'_>, out: &mut Vec<u8>) -> usize {
+fn put_event(parts: &Parts<'_>, out: &mut Writer<'_>) -> usize {
     put_id(parts.id, out);
-    put_text(2, parts.hook, out);
-    out.put_slice(parts.origin);
+    out.text(2, parts.hook);
+    out.bytes(parts.origin);
     if let Some(session) = &parts.session {
         put_session(session, out);
     }
-    let session_end = out.len();
-    put_number(6, parts.session_seq, out);
+    let session_end = out.at;
+    out.number(6, parts.session_seq);
     if parts.time_unix_nano != 0 {
-        out.put_u8(7 << 3 | 1);
-        out.put_u64_le(parts.time_unix_nano);
+        out.byte(7 << 3 | 1);
+        out.bytes(&parts.time_unix_nano.to_le_bytes());
     }
-    put_text(8, parts.traceparent, out);
-    put_number(9, parts.synthetic.into(), out);
-    put_number(10, parts.late.into(), out);
+    out.text(8, parts.traceparent);
+    out.number(9, parts.synthetic.into());
+    out.number(10, parts.late.into());
     match parts.payload {
         Payload::None => {}
-        Payload::Json(json) => put_bytes(11, json, out),
-        Payload::SessionStart(message) => put_message(12, message, out),
-        Payload::SessionEnd(message) => put_message(13, message, out),
-        Payload::GatewayStart(message) => put_message(14, message, out),
-        Payload::GatewayStop(message) => put_message(15, message, out),
+        Payload::Json(json) => out.delimited(11, json),
+        Payload::SessionStart(message) => out.message(12, message),
+        Payload::SessionEnd(message) => out.message(13, message),
+        Payload::GatewayStart(message) => out.message(14, message),
+        Payload::GatewayStop(message) => out.message(15, message),
     }
     session_end
 }
 
-fn put_id(id: EventId<'_>, out: &mut Vec<u8>) {
+fn put_id(id: EventId<'_>, out: &mut Writer<'_>) {
     let mut digits = Buffer::new();
     let (name, number, suffix) = match id {
         EventId::Start { ledger, incarnation } => (ledger, Some(incarnation), "-start"),
@@ -172,22 +258,22 @@ fn put_id(id: EventId<'_>, out: &mut Vec<u8>) {
     };
     let number = number.map_or("", |number| digits.format(number));
     let dash = usize::from(!number.is_empty());
-    out.put_u8(1 << 3 | 2);
-    encode_varint((name.len() + dash + number.len() + suffix.len()) as u64, out);
-    out.put_slice(name.as_bytes());
-    out.extend(&b"-"[..dash]);
-    out.put_slice(number.as_bytes());
-    out.put_slice(suffix.as_bytes());
+    out.byte(1 << 3 | 2);
+    out.varint((name.len() + dash + number.len() + suffix.len()) as u64);
+    out.bytes(name.as_bytes());
+    out.bytes(&b"-"[..dash]);
+    out.bytes(number.as_bytes());
+    out.bytes(suffix.as_bytes());
 }
 
-fn put_session(session: &SessionParts<'_>, out: &mut Vec<u8>) {
+fn put_session(session: &SessionParts<'_>, out: &mut Writer<'_>) {
     let length = text_len(session.id) + text_len(session.key) + text_len(session.agent);
-    out.put_u8(5 << 3 | 2);
-    encode_varint((length + number_len(session.incarnation)) as u64, out);
-    put_text(1, session.id, out);
-    put_text(2, session.key, out);
-    put_text(3, session.agent, out);
-    put_number(4, session.incarnation, out);
+    out.byte(5 << 3 | 2);
+    out.varint((length + number_len(session.incarnation)) as u64);
+    out.text(1, session.id);
+    out.text(2, session.key);
+    out.text(3, session.agent);
+    out.number(4, session.incarnation);
 }
 
 /// The size of a text field with a number below 16.
@@ -197,32 +283,6 @@ fn text_len(text: &str) -> usize {
 
 fn number_len(number: u64) -> usize {
     if number == 0 { 0 } else { 1 + encoded_len_varint(number) }
-}
-
-fn put_text(field: u8, text: &str, out: &mut Vec<u8>) {
-    if !text.is_empty() {
-        put_bytes(field, text.as_bytes(), out);
-    }
-}
-
-fn put_bytes(field: u8, bytes: &[u8], out: &mut Vec<u8>) {
-    out.put_u8(field << 3 | 2);
-    encode_varint(bytes.len() as u64, out);
-    out.put_slice(bytes);
-}
-
-fn put_number(field: u8, number: u64, out: &mut Vec<u8>) {
-    if number != 0 {
-        out.put_u8(field << 3);
-        encode_varint(number, out);
-    }
-}
-
-fn put_message(field: u8, message: &impl Message, out: &mut Vec<u8>) {
-    out.put_u8(field << 3 | 2);
-    encode_varint(message.encoded_len() as u64, out);
-    // Cannot fail: a Vec grows.
-    let _ = message.encode(out);
 }
 
 #[cfg(test)]

@@ -9,6 +9,17 @@ use prost::{
     encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
 };
 
+/// `GatewayEvent.hook`, length-delimited.
+const HOOK: u8 = 1 << 3 | 2;
+/// `GatewayEvent.session`, length-delimited.
+const SESSION: u8 = 2 << 3 | 2;
+/// `GatewayEvent.time_unix_nano`, eight bytes.
+const TIME: u8 = 3 << 3 | 1;
+/// `GatewayEvent.traceparent`, length-delimited.
+const TRACEPARENT: u8 = 4 << 3 | 2;
+/// `GatewayEvent.json`, length-delimited.
+const JSON: u8 = 5 << 3 | 2;
+
 /// One event, borrowed from the message that it came in.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Given<'a> {
@@ -56,22 +67,39 @@ impl<'a> Given<'a> {
     pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let mut given = Self { size: bytes.len(), ..Self::default() };
         let mut rest = bytes;
-        while !rest.is_empty() {
-            let (field, wire) = decode_key(&mut rest)?;
-            match field {
-                1 => given.hook = text(field, wire, &mut rest)?,
-                2 => given.session.get_or_insert_default().merge(delimited(field, wire, &mut rest)?)?,
-                3 => given.time_unix_nano = fixed64(field, wire, &mut rest)?,
-                4 => given.traceparent = text(field, wire, &mut rest)?,
-                5 => given.payload = Some(Payload::Json(delimited(field, wire, &mut rest)?)),
-                6..=9 => {
-                    let message = delimited(field, wire, &mut rest)?;
-                    given.payload = Some(typed(field, given.payload.take(), message)?);
-                }
-                _ => skip_field(wire, field, &mut rest, DecodeContext::default())?,
+        while let Some((tag, behind)) = rest.split_first() {
+            // The fields that nearly every event has, as they are always written; the others after them.
+            match *tag {
+                HOOK => given.hook = text(&mut rest, behind)?,
+                SESSION => given.session.get_or_insert_default().merge(delimited(&mut rest, behind)?)?,
+                TIME => given.time_unix_nano = fixed64(&mut rest, behind)?,
+                TRACEPARENT => given.traceparent = text(&mut rest, behind)?,
+                JSON => given.payload = Some(Payload::Json(delimited(&mut rest, behind)?)),
+                _ => given.merge_other(&mut rest)?,
             }
         }
         Ok(given)
+    }
+
+    fn merge_other(&mut self, rest: &mut &'a [u8]) -> Result<(), Malformed> {
+        let (field, wire) = decode_key(rest)?;
+        let behind = *rest;
+        match (field, wire) {
+            (1, WireType::LengthDelimited) => self.hook = text(rest, behind)?,
+            (2, WireType::LengthDelimited) => {
+                self.session.get_or_insert_default().merge(delimited(rest, behind)?)?;
+            }
+            (3, WireType::SixtyFourBit) => self.time_unix_nano = fixed64(rest, behind)?,
+            (4, WireType::LengthDelimited) => self.traceparent = text(rest, behind)?,
+            (5, WireType::LengthDelimited) => self.payload = Some(Payload::Json(delimited(rest, behind)?)),
+            (6..=9, WireType::LengthDelimited) => {
+                let message = delimited(rest, behind)?;
+                self.payload = Some(typed(field, self.payload.take(), message)?);
+            }
+            (1..=9, _) => return Err(Malformed::Type(field)),
+            _ => skip_field(wire, field, rest, DecodeContext::default())?,
+        }
+        Ok(())
     }
 }
 
@@ -79,10 +107,12 @@ impl<'a> Named<'a> {
     fn merge(&mut self, mut rest: &'a [u8]) -> Result<(), Malformed> {
         while !rest.is_empty() {
             let (field, wire) = decode_key(&mut rest)?;
-            match field {
-                1 => self.id = Some(text(field, wire, &mut rest)?),
-                2 => self.key = text(field, wire, &mut rest)?,
-                3 => self.agent_id = text(field, wire, &mut rest)?,
+            let behind = rest;
+            match (field, wire) {
+                (1, WireType::LengthDelimited) => self.id = Some(text(&mut rest, behind)?),
+                (2, WireType::LengthDelimited) => self.key = text(&mut rest, behind)?,
+                (3, WireType::LengthDelimited) => self.agent_id = text(&mut rest, behind)?,
+                (1..=3, _) => return Err(Malformed::Type(field)),
                 _ => skip_field(wire, field, &mut rest, DecodeContext::default())?,
             }
         }
@@ -109,25 +139,23 @@ fn typed<'a>(field: u32, before: Option<Payload<'a>>, message: &[u8]) -> Result<
     })
 }
 
-fn delimited<'a>(field: u32, wire: WireType, rest: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
-    if wire != WireType::LengthDelimited {
-        return Err(Malformed::Type(field));
-    }
-    let length = usize::try_from(decode_varint(rest)?).map_err(|_| Malformed::Length)?;
-    let (value, behind) = rest.split_at_checked(length).ok_or(Malformed::Length)?;
+/// Takes a length and so many bytes off `from`; what is behind them is the rest.
+fn delimited<'a>(rest: &mut &'a [u8], from: &'a [u8]) -> Result<&'a [u8], Malformed> {
+    let (length, from) = match from {
+        [length @ 0..0x80, from @ ..] => (usize::from(*length), from),
+        mut from => (usize::try_from(decode_varint(&mut from)?).map_err(|_| Malformed::Length)?, from),
+    };
+    let (value, behind) = from.split_at_checked(length).ok_or(Malformed::Length)?;
     *rest = behind;
     Ok(value)
 }
 
-fn text<'a>(field: u32, wire: WireType, rest: &mut &'a [u8]) -> Result<&'a str, Malformed> {
-    std::str::from_utf8(delimited(field, wire, rest)?).map_err(|_| Malformed::Text)
+fn text<'a>(rest: &mut &'a [u8], from: &'a [u8]) -> Result<&'a str, Malformed> {
+    std::str::from_utf8(delimited(rest, from)?).map_err(|_| Malformed::Text)
 }
 
-fn fixed64(field: u32, wire: WireType, rest: &mut &[u8]) -> Result<u64, Malformed> {
-    if wire != WireType::SixtyFourBit {
-        return Err(Malformed::Type(field));
-    }
-    let (value, behind) = rest.split_first_chunk().ok_or(Malformed::Length)?;
+fn fixed64<'a>(rest: &mut &'a [u8], from: &'a [u8]) -> Result<u64, Malformed> {
+    let (value, behind) = from.split_first_chunk().ok_or(Malformed::Length)?;
     *rest = behind;
     Ok(u64::from_le_bytes(*value))
 }
@@ -174,12 +202,13 @@ impl Published {
         while !rest.is_empty() {
             match decode_key(&mut rest)? {
                 (1, WireType::Varint) => first_publish_seq = decode_varint(&mut rest)?,
-                (1, _) => return Err(Malformed::Type(1)),
-                (2, wire) => {
-                    let event = delimited(2, wire, &mut rest)?;
+                (2, WireType::LengthDelimited) => {
+                    let behind = rest;
+                    let event = delimited(&mut rest, behind)?;
                     let end = body.len() - rest.len();
                     events.push(((end - event.len()) as u32, end as u32));
                 }
+                (field @ 1..=2, _) => return Err(Malformed::Type(field)),
                 (field, wire) => skip_field(wire, field, &mut rest, DecodeContext::default())?,
             }
         }

@@ -1,5 +1,8 @@
 //! What a gateway publishes is taken in: it starts and ends lives, or is fanned out.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use hookwire_protocol::{
     hook,
     v1::{self, RefusalCode, SessionEndReason, StopReason},
@@ -14,7 +17,7 @@ use super::{
 use crate::{
     fanout::catalogue::MAX_HOOKS,
     machine::{Machine, Now},
-    queue::run::Item,
+    queue::run::{Item, Run},
     settle::{
         decide::{Beginning, Ending},
         journal::Record,
@@ -41,8 +44,32 @@ pub(crate) struct Lot {
     /// The encoded events, one behind the other.
     pub(crate) bytes: Vec<u8>,
     pub(crate) items: Vec<Item>,
+    /// How many events are still to come.
+    to_come: usize,
+    /// The mean size of the events of the lot before, in bytes.
+    mean: usize,
     /// What a filter asks about, for each item that names a session.
     pub(crate) names: Vec<Option<Names>>,
+}
+
+impl Lot {
+    /// Makes room for what is to come, if that is like what came before.
+    fn make_room(&mut self) {
+        let expected = (self.to_come + 1) * self.mean;
+        self.bytes.reserve((expected + expected / 8).min(LOT_BYTES + LOT_BYTES / 8));
+    }
+
+    /// What was taken in, as one run.
+    pub(crate) fn close(&mut self) -> (Run, Vec<Option<Names>>) {
+        self.mean = self.bytes.len() / self.items.len().max(1);
+        let mut bytes = std::mem::take(&mut self.bytes);
+        // What a queue holds is bounded by what its events need, not by what was set aside for them.
+        if bytes.capacity() / 2 > bytes.len() {
+            bytes.shrink_to_fit();
+        }
+        let items: Arc<[Item]> = self.items.drain(..).collect();
+        (Run::new(items, Bytes::from(bytes)), std::mem::take(&mut self.names))
+    }
 }
 
 /// Which life an event belongs to.
@@ -65,7 +92,9 @@ impl Machine {
     ) -> Option<v1::Receipt> {
         self.now = now;
         match publication {
-            Publication::Wire(wire) => self.take_all_in(source, wire.first_publish_seq, wire.events()),
+            Publication::Wire(wire) => {
+                self.take_all_in(source, wire.first_publish_seq, wire.events())
+            }
             Publication::Embedded(publish) => {
                 let events = publish.events.iter().map(|event| Ok(event.into()));
                 self.take_all_in(source, publish.first_publish_seq, events)
@@ -86,7 +115,9 @@ impl Machine {
         let emitter = self.gateways.at(gateway).boot.emitters.get(&emitter_id)?;
         let (digest, mut last) = (emitter.digest.clone(), emitter.last);
         let (records, mut refused) = (self.step.records.len(), Vec::new());
+        self.lot.to_come = events.size_hint().0;
         for (after, event) in (0..).zip(events) {
+            self.lot.to_come = self.lot.to_come.saturating_sub(1);
             let number = first_publish_seq.checked_add(after).filter(|number| *number > 0);
             let Some(publish_seq) = number else {
                 self.counters.events_refused += 1;
@@ -263,6 +294,9 @@ impl Machine {
             late,
             payload: event.payload.as_ref().into(),
         };
+        if lot.items.is_empty() {
+            lot.make_room();
+        }
         let start = lot.bytes.len() as u32;
         let names = append(&parts, &mut lot.bytes);
         let end = lot.bytes.len() as u32;

@@ -1,18 +1,15 @@
 //! A lot that was taken in goes to whoever wants it.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use hookwire_protocol::v1::{GapCause, GoodbyeReason, subscribe_response};
 
 use super::registry::Subscriber;
 use crate::{
-    emit::{encode::Names, publish::Lot},
+    emit::encode::Names,
     machine::{Effect, Machine, RECONNECT_AFTER},
     metrics::Counters,
     queue::{
         Lost, Pushed,
-        run::{Item, Run},
+        run::Run,
     },
 };
 
@@ -47,20 +44,6 @@ impl Machine {
             self.registry.at(ix).lose(GapCause::EmitterFull, lost, &mut self.counters);
             self.wake(ix);
         }
-    }
-}
-
-impl Lot {
-    /// What was taken in, as one run; the next lot is expected to be as large.
-    fn close(&mut self) -> (Run, Vec<Option<Names>>) {
-        let next = Vec::with_capacity(self.bytes.len());
-        let mut bytes = std::mem::replace(&mut self.bytes, next);
-        // What a queue holds is bounded by what its events need, not by what was set aside for them.
-        if bytes.capacity() / 2 > bytes.len() {
-            bytes.shrink_to_fit();
-        }
-        let items: Arc<[Item]> = self.items.drain(..).collect();
-        (Run::new(items, Bytes::from(bytes)), std::mem::take(&mut self.names))
     }
 }
 
