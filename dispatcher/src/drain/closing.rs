@@ -92,7 +92,7 @@ impl Closings {
     /// Whether a drain waits for this life's end: there is no time for anything but starts and ends.
     pub(crate) fn drain(&self, life: &Life) -> bool {
         let owed =
-            |it: &Closing| it.gateway == life.gateway && life.decided().is_some_and(|at| at <= it.mark);
+            |it: &Closing| it.gateway == life.gateway() && life.decided().is_some_and(|at| at <= it.mark);
         self.closings.iter().any(|it| !it.quiet && it.finished.is_none() && owed(it))
     }
 

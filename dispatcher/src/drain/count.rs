@@ -17,7 +17,7 @@ impl Machine {
             return;
         }
         let held = self.lives.at(life.slot);
-        let (gateway, decided, id) = (held.gateway, held.decided(), held.id.clone());
+        let (gateway, decided, id) = (held.gateway(), held.decided(), held.id().to_owned());
         let now = self.now.mono;
         let mut moved = Vec::new();
         for closing in &mut self.closings.closings {
@@ -48,7 +48,7 @@ impl Machine {
     /// A RETRY that does not fit into what is left is carried over at once.
     pub(crate) fn retry_in_closings(&mut self, ix: SubscriberIx, life: LifeRef, at: Duration) {
         let held = self.lives.at(life.slot);
-        let (gateway, decided, now) = (held.gateway, held.decided(), self.now.mono);
+        let (gateway, decided, now) = (held.gateway(), held.decided(), self.now.mono);
         let mut moved = Vec::new();
         for closing in &mut self.closings.closings {
             let too_late = at > closing.deadline;
@@ -136,7 +136,7 @@ impl Machine {
         let owed = |life: &&LifeRef| {
             let held = self.lives.get(**life);
             held.is_some_and(|held| {
-                held.gateway == closing.gateway && held.decided().is_some_and(|at| at <= closing.mark)
+                held.gateway() == closing.gateway && held.decided().is_some_and(|at| at <= closing.mark)
             }) && given_up.is_none_or(|given_up| !given_up.contains(*life))
         };
         subscriber.retrying.keys().filter(owed).count() as u64

@@ -173,7 +173,7 @@ impl Machine {
             return;
         };
         let life = self.lives.at(slot);
-        let (id, incarnation) = (life.id.clone(), life.incarnation);
+        let (id, incarnation) = (life.id().to_owned(), life.incarnation());
         let time_unix_nano = event.time_unix_nano;
         self.decide(
             slot,
@@ -267,10 +267,8 @@ impl Machine {
         match belongs {
             Belongs::To(slot) => {
                 let life = self.lives.at_mut(*slot);
-                life.seq += 1;
-                life.last_position = position;
-                life.last_activity = time_unix_nano;
-                (LifeRef { incarnation: life.incarnation, slot: *slot }, life.seq)
+                let seq = life.observe(position, time_unix_nano);
+                (LifeRef { incarnation: life.incarnation(), slot: *slot }, seq)
             }
             Belongs::Late(life) => (*life, 0),
             Belongs::Nothing => (LifeRef { incarnation: 0, slot: 0 }, 0),
@@ -320,9 +318,9 @@ fn session<'a>(said: &'a SessionRef, known: Option<&'a Life>, incarnation: u64) 
     let or =
         |said: &'a str, known: Option<&'a str>| if said.is_empty() { known.unwrap_or(said) } else { said };
     SessionParts {
-        id: or(said.id.as_deref().unwrap_or_default(), known.map(|life| &*life.id)),
-        key: or(&said.key, known.map(|life| &*life.key)),
-        agent: or(&said.agent_id, known.map(|life| &*life.agent)),
+        id: or(said.id.as_deref().unwrap_or_default(), known.map(Life::id)),
+        key: or(&said.key, known.map(Life::key)),
+        agent: or(&said.agent_id, known.map(Life::agent)),
         incarnation,
     }
 }

@@ -37,20 +37,31 @@ impl Frame {
     }
 }
 
-/// A batch in the making: a list of shared runs.
+/// Bytes that lie side by side.
+#[derive(Debug)]
+enum Run {
+    /// A range of a chunk.
+    Shared(Bytes, usize, usize),
+    /// So many of [`Batch::copied`].
+    Copied(usize),
+}
+
+/// A batch in the making: a list of runs.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) kind: BatchKind,
     first_seq: u64,
     budget_ms: u32,
-    runs: Vec<(Bytes, usize, usize)>,
+    runs: Vec<Run>,
+    /// The bytes of all runs that were copied.
+    copied: Vec<u8>,
     events: usize,
     bytes: usize,
 }
 
 impl Batch {
     pub(crate) fn new(kind: BatchKind, first_seq: u64) -> Self {
-        Self { kind, first_seq, budget_ms: 0, runs: Vec::new(), events: 0, bytes: 0 }
+        Self { kind, first_seq, budget_ms: 0, runs: Vec::new(), copied: Vec::new(), events: 0, bytes: 0 }
     }
 
     pub(crate) fn set_budget_ms(&mut self, budget_ms: u32) {
@@ -74,8 +85,19 @@ impl Batch {
         self.events += 1;
         self.bytes += end - start;
         match self.runs.last_mut() {
-            Some((last, _, until)) if *until == start && last.as_ptr() == chunk.as_ptr() => *until = end,
-            _ => self.runs.push((chunk.clone(), start, end)),
+            Some(Run::Shared(last, _, until)) if *until == start && last.as_ptr() == chunk.as_ptr() => *until = end,
+            _ => self.runs.push(Run::Shared(chunk.clone(), start, end)),
+        }
+    }
+
+    /// Adds one event that nobody shares.
+    pub(crate) fn copy(&mut self, event: &[u8]) {
+        self.events += 1;
+        self.bytes += event.len();
+        self.copied.extend_from_slice(event);
+        match self.runs.last_mut() {
+            Some(Run::Copied(length)) => *length += event.len(),
+            _ => self.runs.push(Run::Copied(event.len())),
         }
     }
 
@@ -96,22 +118,33 @@ impl Batch {
             buffer.put_u8(tag);
             encode_varint(number, &mut buffer);
         }
-        Frame { pieces: pieces(buffer, self.runs), last: false }
+        Frame { pieces: pieces(buffer, self.runs, &self.copied), last: false }
     }
 
     fn copied_bytes(&self) -> usize {
-        self.runs.iter().map(|(_, start, end)| end - start).filter(|len| *len < SHARE_FROM).sum()
+        let size = |run: &Run| match run {
+            Run::Shared(_, start, end) if end - start >= SHARE_FROM => 0,
+            Run::Shared(_, start, end) => end - start,
+            Run::Copied(length) => *length,
+        };
+        self.runs.iter().map(size).sum()
     }
 }
 
-fn pieces(mut buffer: BytesMut, runs: Vec<(Bytes, usize, usize)>) -> Vec<Bytes> {
+fn pieces(mut buffer: BytesMut, runs: Vec<Run>, mut copied: &[u8]) -> Vec<Bytes> {
     let mut pieces = Vec::new();
-    for (chunk, start, end) in runs {
-        if end - start < SHARE_FROM {
-            buffer.put_slice(&chunk[start..end]);
-        } else {
-            pieces.push(buffer.split().freeze());
-            pieces.push(chunk.slice(start..end));
+    for run in runs {
+        match run {
+            Run::Copied(length) => {
+                let (run, rest) = copied.split_at(length);
+                buffer.put_slice(run);
+                copied = rest;
+            }
+            Run::Shared(chunk, start, end) if end - start < SHARE_FROM => buffer.put_slice(&chunk[start..end]),
+            Run::Shared(chunk, start, end) => {
+                pieces.push(buffer.split().freeze());
+                pieces.push(chunk.slice(start..end));
+            }
         }
     }
     pieces.push(buffer.freeze());
@@ -153,7 +186,7 @@ mod tests {
         batch.push(&other, 0, small.len());
         batch.push(&chunk, 0, small.len());
         batch.push(&chunk, small.len(), small.len() + large.len());
-        batch.push(&other, 0, small.len());
+        batch.copy(&small);
         assert_eq!(batch.events(), 4);
         let frame = batch.frame();
         // The two that lie side by side in one chunk are one shared piece.

@@ -62,6 +62,13 @@ pub(crate) enum Delivered {
     GatewayStop(ClosingId),
 }
 
+impl Turn {
+    /// What nothing that is queued now stands before.
+    pub(crate) fn overdue(kind: BatchKind, due: Due) -> Self {
+        Self { position: 0, kind, due }
+    }
+}
+
 /// The state of one stream.
 #[derive(Debug)]
 pub(crate) struct Stream {

@@ -58,12 +58,12 @@ impl Machine {
         let subscriber = registry.at(ix);
         let held = lives.at_mut(life.slot);
         if !subscriber.marks.holds(life.slot) {
-            held.holders += 1; // announced to somebody who was not due it
+            held.hold(); // announced to somebody who was not due it
         }
         let fresh = !subscriber.marks.is_open(life.slot);
         subscriber.marks.write_start(life.slot);
         subscriber.queue.release(life.incarnation);
-        batch.push(&held.start, 0, held.start.len());
+        batch.copy(held.start());
         if fresh {
             let (subscriber, incarnation) = (subscriber.id.clone(), life.incarnation);
             self.record(Record::Entry { subscriber, incarnation });
@@ -73,7 +73,7 @@ impl Machine {
 
     fn write_end(&mut self, ix: SubscriberIx, life: LifeRef, batch: &mut Batch) {
         let Self { registry, lives, .. } = self;
-        let Some(end) = &lives.at(life.slot).end else { return };
+        let Some(end) = lives.at(life.slot).end() else { return };
         batch.push(&end.event, 0, end.event.len());
         let subscriber = registry.at(ix);
         subscriber.marks.write_end(life.slot);

@@ -70,21 +70,9 @@ impl Machine {
         self.record(Record::Started { incarnation, gateway, event: start.clone() });
         self.counters.sessions_started += 1;
         self.counters.sessions_started_synthetic += u64::from(beginning.synthetic);
-        let slot = self.lives.insert(Life {
-            incarnation,
-            gateway: ix,
-            id: id.into(),
-            key: session.key.into(),
-            agent: session.agent_id.into(),
-            start,
-            position,
-            end: None,
-            seq: 1,
-            last_activity: event.time_unix_nano,
-            last_position: position,
-            has_earlier: false,
-            holders: 0,
-        });
+        let life = Life::new(incarnation, ix, &start, event.time_unix_nano, position);
+        debug_assert_eq!((life.id(), life.key(), life.agent()), (&*id, &*session.key, &*session.agent_id));
+        let slot = self.lives.insert(life);
         self.want_start(LifeRef { incarnation, slot }, position);
         slot
     }
@@ -97,7 +85,7 @@ impl Machine {
             return (ended.incarnation, reason);
         }
         let held = self.lives.last_ended(ix, id);
-        held.and_then(|life| Some((life.incarnation, life.end.as_ref()?.reason)))
+        held.and_then(|life| Some((life.incarnation(), life.end()?.reason)))
             .unwrap_or((0, SessionEndReason::Unspecified))
     }
 
@@ -106,11 +94,11 @@ impl Machine {
         let held = lives.at_mut(life.slot);
         for (_, subscriber) in registry.iter_mut() {
             let filter = &subscriber.filter;
-            if !filter.wants_lifecycle() || !filter.wants_session(&held.agent, &held.key) {
+            if !filter.wants_lifecycle() || !filter.wants_session(held.agent(), held.key()) {
                 continue;
             }
             subscriber.marks.want(life.slot);
-            held.holders += 1;
+            held.hold();
             if let Some(stream) = &mut subscriber.stream {
                 stream.live.push_back(Turn { position, kind: BatchKind::Live, due: Due::Start(life) });
                 if stream.wake() {
@@ -124,19 +112,19 @@ impl Machine {
     pub(crate) fn decide(&mut self, slot: Slot, ending: Ending<'_>) {
         let position = self.next_position();
         let life = self.lives.at(slot);
-        let (incarnation, gateway) = (life.incarnation, self.gateways.at(life.gateway));
+        let (incarnation, gateway) = (life.incarnation(), self.gateways.at(life.gateway()));
         let mut payload = ending.said;
         payload.set_reason(ending.reason);
         payload.set_disposition(ending.reason.disposition());
-        payload.last_session_seq = life.seq;
-        payload.last_activity_unix_nano = life.last_activity;
+        payload.last_session_seq = life.seq();
+        payload.last_activity_unix_nano = life.last_activity();
         let event = self.encoder.encode(&Parts {
             id: EventId::End { ledger: &self.settings.ledger_id, incarnation },
             hook: hook::SESSION_END,
             gateway: &gateway.id,
             boot: &gateway.boot.id,
-            session: Some(SessionParts { id: &life.id, key: &life.key, agent: &life.agent, incarnation }),
-            session_seq: life.seq + 1,
+            session: Some(SessionParts { id: life.id(), key: life.key(), agent: life.agent(), incarnation }),
+            session_seq: life.seq() + 1,
             time_unix_nano: ending.time_unix_nano,
             traceparent: ending.traceparent,
             synthetic: ending.synthetic,
@@ -185,7 +173,7 @@ impl Machine {
     /// An entry is closed: nothing more of this life is due to this subscriber.
     pub(crate) fn close_entry(&mut self, ix: SubscriberIx, slot: Slot, outcome: Outcome) {
         let subscriber = self.registry.at(ix).id.clone();
-        let incarnation = self.lives.at(slot).incarnation;
+        let incarnation = self.lives.at(slot).incarnation();
         self.record(Record::Closed { subscriber, incarnation });
         if let Some(stream) = self.registry.at(ix).stream.as_mut().filter(|it| it.phase != Phase::Live) {
             stream.closed.insert(incarnation);
@@ -195,8 +183,8 @@ impl Machine {
 
     fn let_go(&mut self, ix: SubscriberIx, slot: Slot, outcome: Option<Outcome>) {
         let life = self.lives.at_mut(slot);
-        life.holders -= 1;
-        let life = LifeRef { incarnation: life.incarnation, slot };
+        life.let_go();
+        let life = LifeRef { incarnation: life.incarnation(), slot };
         self.count_in_closings(ix, life, outcome);
         self.forget_retry(ix, life);
         let subscriber = self.registry.at(ix);
@@ -216,9 +204,9 @@ impl Machine {
         let Some(waiting) = subscriber.waiting.remove(&slot) else { return };
         let Some(stream) = &mut subscriber.stream else { return };
         for life in waiting.into_iter().rev() {
-            let Some(held) = self.lives.get(life) else { continue };
-            let (position, due) = (held.position, Due::Start(life));
-            stream.live.push_front(Turn { position, kind: BatchKind::Live, due });
+            if self.lives.get(life).is_some() {
+                stream.live.push_front(Turn::overdue(BatchKind::Live, Due::Start(life)));
+            }
         }
     }
 }
