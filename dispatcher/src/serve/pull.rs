@@ -239,7 +239,7 @@ impl Machine {
         }
         for event in events.into_iter().rev() {
             let (position, kind) = (event.position, BatchKind::Live);
-            lane.push_front(Turn { position, kind, due: Due::Event(event) });
+            lane.push_front(Turn { position, kind, due: Due::Event(Box::new(event)) });
         }
     }
 

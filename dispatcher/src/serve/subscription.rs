@@ -59,8 +59,8 @@ impl Machine {
             None => self.register(hello, filter.clone())?,
         };
         let stream_epoch = self.next_stream_epoch();
-        let subscriber = hello.subscriber_id.as_str().into();
-        self.record(Record::Subscribed { subscriber, stream_epoch });
+        let name = hello.subscriber_id.as_str().into();
+        self.record(Record::Subscribed { name, subscriber: ix, stream_epoch });
         self.begin_stream(ix, id, hello, filter);
         self.plan_replay(ix);
         let welcome = self.welcome(ix, found.is_some(), stream_epoch);
@@ -272,8 +272,7 @@ impl Machine {
             self.close_entry(ix, slot, Outcome::Rejected);
         }
         wanted.into_iter().for_each(|slot| self.cancel_start(ix, slot));
-        let subscriber = self.registry.at(ix).id.clone();
-        self.record(Record::Released { subscriber });
+        self.record(Record::Released { subscriber: ix });
         self.forget_in_closings(ix);
         self.registry.remove(ix);
     }

@@ -65,8 +65,7 @@ impl Machine {
         subscriber.queue.release(life.incarnation);
         batch.copy(held.start());
         if fresh {
-            let (subscriber, incarnation) = (subscriber.id.clone(), life.incarnation);
-            self.record(Record::Entry { subscriber, incarnation });
+            self.record(Record::Entry { subscriber: ix, incarnation: life.incarnation });
         }
         self.deliver(ix, Delivered::Start(life));
     }
@@ -78,7 +77,7 @@ impl Machine {
         let subscriber = registry.at(ix);
         subscriber.marks.write_end(life.slot);
         if let Some(stream) = &mut subscriber.stream {
-            stream.replay_ends.remove(&life.incarnation);
+            stream.end_is_replayed(life.incarnation);
         }
         self.deliver(ix, Delivered::End(life));
         self.unblock(ix, life.slot);

@@ -10,13 +10,13 @@ use super::{
     lives::{End, Life, LifeRef, Slot},
 };
 use crate::{
-    drain::Outcome,
+    drain::{Closings, Outcome},
     emit::{
         boots::GatewayIx,
         encode::{EventId, Parts, Payload, SessionParts},
     },
-    fanout::registry::SubscriberIx,
-    machine::Machine,
+    fanout::registry::{Subscriber, SubscriberIx},
+    machine::{Machine, Step},
     serve::stream::{Due, Phase, Turn},
 };
 
@@ -101,9 +101,7 @@ impl Machine {
             held.hold();
             if let Some(stream) = &mut subscriber.stream {
                 stream.live.push_back(Turn { position, kind: BatchKind::Live, due: Due::Start(life) });
-                if stream.wake() {
-                    step.effects.push(crate::machine::Effect::Ready(stream.id));
-                }
+                step.wake(stream);
             }
         }
     }
@@ -135,33 +133,24 @@ impl Machine {
         self.counters.sessions_ended += 1;
         self.lives.end(slot, End { event, reason: ending.reason, position });
         let life = LifeRef { incarnation, slot };
-        for ix in self.registry.indices() {
-            let subscriber = self.registry.at(ix);
+        let Self { registry, lives, closings, step, .. } = self;
+        let (held, mut cancelled) = (lives.at(slot), Vec::new());
+        for (ix, subscriber) in registry.iter_mut() {
             subscriber.marks.decide(slot);
             if subscriber.marks.is_settled(slot) {
-                self.end_is_due(ix, life);
+                subscriber.end_is_due(life, held, closings, step);
             } else if subscriber.marks.wants(slot) && subscriber.stream.is_none() {
-                self.cancel_start(ix, slot);
+                cancelled.push(ix);
             }
         }
+        cancelled.into_iter().for_each(|ix| self.cancel_start(ix, slot));
         self.lives.give_up_if_idle(slot);
     }
 
     /// The life has ended and this subscriber has settled its start: puts the end in its place.
     pub(crate) fn end_is_due(&mut self, ix: SubscriberIx, life: LifeRef) {
-        let Self { registry, lives, closings, .. } = self;
-        let held = lives.at(life.slot);
-        let (Some(position), Some(stream)) = (held.decided(), &mut registry.at(ix).stream) else { return };
-        let earlier = position <= stream.began;
-        let kind = if earlier { BatchKind::Redelivered } else { BatchKind::Live };
-        let turn = Turn { position, kind, due: Due::End { life, swept: false } };
-        // A drain waits for it, or CaughtUp does: behind announcements it would come too late.
-        if stream.phase != Phase::Live && (earlier || closings.drain(held)) {
-            stream.first.push_back(turn);
-        } else {
-            stream.live.push_back(turn);
-        }
-        self.wake(ix);
+        let Self { registry, lives, closings, step, .. } = self;
+        registry.at(ix).end_is_due(life, lives.at(life.slot), closings, step);
     }
 
     /// A start without an entry goes together with its end.
@@ -172,9 +161,8 @@ impl Machine {
 
     /// An entry is closed: nothing more of this life is due to this subscriber.
     pub(crate) fn close_entry(&mut self, ix: SubscriberIx, slot: Slot, outcome: Outcome) {
-        let subscriber = self.registry.at(ix).id.clone();
         let incarnation = self.lives.at(slot).incarnation();
-        self.record(Record::Closed { subscriber, incarnation });
+        self.record(Record::Closed { subscriber: ix, incarnation });
         if let Some(stream) = self.registry.at(ix).stream.as_mut().filter(|it| it.phase != Phase::Live) {
             stream.closed.insert(incarnation);
         }
@@ -191,7 +179,7 @@ impl Machine {
         subscriber.marks.close(slot);
         subscriber.queue.release(life.incarnation);
         if let Some(stream) = &mut subscriber.stream {
-            stream.replay_ends.remove(&life.incarnation);
+            stream.end_is_replayed(life.incarnation);
         }
         self.unblock(ix, slot);
         self.lives.give_up_if_idle(slot);
@@ -201,6 +189,9 @@ impl Machine {
     /// The end of this life is written, or never will be: starts that waited for it have their turn.
     pub(crate) fn unblock(&mut self, ix: SubscriberIx, slot: Slot) {
         let subscriber = self.registry.at(ix);
+        if subscriber.waiting.is_empty() {
+            return; // for every end: that is no reason to hash
+        }
         let Some(waiting) = subscriber.waiting.remove(&slot) else { return };
         let Some(stream) = &mut subscriber.stream else { return };
         for life in waiting.into_iter().rev() {
@@ -208,5 +199,22 @@ impl Machine {
                 stream.live.push_front(Turn::overdue(BatchKind::Live, Due::Start(life)));
             }
         }
+    }
+}
+
+impl Subscriber {
+    /// Puts the end of a life, whose start it has settled, in its place.
+    fn end_is_due(&mut self, life: LifeRef, held: &Life, closings: &Closings, step: &mut Step) {
+        let (Some(position), Some(stream)) = (held.decided(), &mut self.stream) else { return };
+        let earlier = position <= stream.began;
+        let kind = if earlier { BatchKind::Redelivered } else { BatchKind::Live };
+        let turn = Turn { position, kind, due: Due::End { life, swept: false } };
+        // A drain waits for it, or CaughtUp does: behind announcements it would come too late.
+        if stream.phase != Phase::Live && (earlier || closings.drain(held)) {
+            stream.first.push_back(turn);
+        } else {
+            stream.live.push_back(turn);
+        }
+        step.wake(stream);
     }
 }
