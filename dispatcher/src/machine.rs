@@ -24,7 +24,10 @@ use crate::{
         registry::{Registry, SubscriberIx},
     },
     metrics::Counters,
-    serve::{frame::Frame, stream::StreamId},
+    serve::{
+        frame::Frame,
+        stream::{Stream, StreamId},
+    },
     settle::{
         journal::Record,
         lives::{LifeRef, Lives},
@@ -93,6 +96,15 @@ pub(crate) enum Effect {
 pub(crate) struct Step {
     pub(crate) records: Vec<Record>,
     pub(crate) effects: Vec<Effect>,
+}
+
+impl Step {
+    /// The stream has something to pull.
+    pub(crate) fn wake(&mut self, stream: &mut Stream) {
+        if stream.wake() {
+            self.effects.push(Effect::Ready(stream.id));
+        }
+    }
 }
 
 /// Why somebody is turned away.
@@ -231,9 +243,8 @@ impl Machine {
 
     /// The subscriber has something to pull, if it is connected.
     pub(crate) fn wake(&mut self, ix: SubscriberIx) {
-        let Some(stream) = &mut self.registry.at(ix).stream else { return };
-        if stream.wake() {
-            self.step.effects.push(Effect::Ready(stream.id));
+        if let Some(stream) = &mut self.registry.at(ix).stream {
+            self.step.wake(stream);
         }
     }
 

@@ -69,7 +69,7 @@ impl Machine {
     fn gateway_statuses(&self) -> Vec<v1::GatewayStatus> {
         let mut live: HashMap<GatewayIx, u64> = HashMap::new();
         for (_, life) in self.lives.iter().filter(|(_, life)| life.alive()) {
-            *live.entry(life.gateway).or_default() += 1;
+            *live.entry(life.gateway()).or_default() += 1;
         }
         let row = |(ix, gateway): (GatewayIx, &crate::emit::boots::Gateway)| {
             let boot = &gateway.boot;

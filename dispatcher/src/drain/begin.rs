@@ -72,11 +72,11 @@ impl Machine {
 
     fn decide_all(&mut self, ix: GatewayIx, reason: SessionEndReason) -> u64 {
         let live = self.lives.of(ix).iter().filter(|slot| self.lives.at(*slot).alive());
-        let mut live: Vec<_> = live.map(|slot| (self.lives.at(slot).incarnation, slot)).collect();
+        let mut live: Vec<_> = live.map(|slot| (self.lives.at(slot).incarnation(), slot)).collect();
         live.sort_unstable();
         let by_gateway = self.gateways.at(ix).boot.closed;
         for (incarnation, slot) in &live {
-            let id = self.lives.at(*slot).id.clone();
+            let id = self.lives.at(*slot).id().to_owned();
             let (said, time_unix_nano) = (v1::SessionEnd::default(), self.now.unix_nano);
             self.decide(*slot, Ending { reason, said, time_unix_nano, traceparent: "", synthetic: true });
             if by_gateway {
@@ -161,7 +161,7 @@ impl Machine {
             return;
         }
         let of_gateway = |turn: &Turn| match turn.due {
-            Due::End { life, .. } => lives.get(life).is_some_and(|held| held.gateway == gateway),
+            Due::End { life, .. } => lives.get(life).is_some_and(|held| held.gateway() == gateway),
             _ => false,
         };
         let (forward, stay): (VecDeque<_>, _) =
@@ -184,7 +184,7 @@ impl Machine {
     /// What was answered RETRY before the drain began, and is due again only after its end: carried over at once.
     fn late_retries(&self, ix: SubscriberIx, gateway: GatewayIx, deadline: Duration) -> HashSet<LifeRef> {
         let Some(subscriber) = self.registry.get(ix) else { return HashSet::new() };
-        let owed = |life| self.lives.get(life).is_some_and(|held| held.gateway == gateway && !held.alive());
+        let owed = |life| self.lives.get(life).is_some_and(|held| held.gateway() == gateway && !held.alive());
         let late = subscriber.retrying.iter().filter(|(life, (at, _))| *at > deadline && owed(**life));
         late.map(|(life, _)| *life).collect()
     }

@@ -92,7 +92,7 @@ impl Closings {
     /// Whether a drain waits for this life's end: there is no time for anything but starts and ends.
     pub(crate) fn drain(&self, life: &Life) -> bool {
         let owed =
-            |it: &Closing| it.gateway == life.gateway && life.decided().is_some_and(|at| at <= it.mark);
+            |it: &Closing| it.gateway == life.gateway() && life.decided().is_some_and(|at| at <= it.mark);
         self.closings.iter().any(|it| !it.quiet && it.finished.is_none() && owed(it))
     }
 
@@ -135,13 +135,18 @@ impl Closings {
 
 impl Closing {
     /// The share that is owed this life's end, if it is still awaited there.
-    pub(super) fn share_of(
-        &mut self,
-        ix: SubscriberIx,
-        gateway: GatewayIx,
-        decided: Option<u64>,
-    ) -> Option<&mut Share> {
-        let owed = self.gateway == gateway && decided.is_some_and(|position| position <= self.mark);
+    pub(super) fn share_of(&mut self, ix: SubscriberIx, life: &Life) -> Option<&mut Share> {
+        let owed = self.gateway == life.gateway() && life.decided().is_some_and(|at| at <= self.mark);
         self.shares.get_mut(&ix).filter(|share| owed && share.stage == Stage::Ends)
+    }
+}
+
+impl Share {
+    /// Of ends that were answered in the same millisecond, the first stands for all.
+    pub(super) fn was_answered(&mut self, life: &Life, after: Duration) {
+        let ms = after.as_millis() as u32;
+        if self.report.slowest.as_ref().is_none_or(|slowest| slowest.ms < ms) {
+            self.report.slowest = Some(v1::SlowestEnd { session: life.id().to_owned(), ms });
+        }
     }
 }

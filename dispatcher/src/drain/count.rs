@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use hookwire_protocol::v1;
-
 use super::{
     Outcome,
     closing::{ClosingId, Stage},
@@ -17,12 +15,11 @@ impl Machine {
             return;
         }
         let held = self.lives.at(life.slot);
-        let (gateway, decided, id) = (held.gateway, held.decided(), held.id.clone());
         let now = self.now.mono;
         let mut moved = Vec::new();
         for closing in &mut self.closings.closings {
             let started = closing.started;
-            let Some(share) = closing.share_of(ix, gateway, decided) else { continue };
+            let Some(share) = closing.share_of(ix, held) else { continue };
             if share.given_up.remove(&life) {
                 share.report.retried -= 1;
             } else {
@@ -35,24 +32,34 @@ impl Machine {
                 None => share.report.owed -= 1, // it never was handed out
             }
             if outcome.is_some() {
-                let ms = (now - started).as_millis() as u32;
-                share.report.slowest = Some(v1::SlowestEnd { session: id.to_string(), ms });
+                share.was_answered(held, now - started);
+            }
+            if share.due == 0 {
+                moved.push(closing.id);
+            }
+            if outcome.is_some() {
                 closing.last_answer = Some(now);
             }
-            moved.push(closing.id);
         }
-        moved.into_iter().for_each(|id| self.move_on(id, ix));
-        self.finish_closings();
+        self.move_all_on(moved, ix);
+    }
+
+    /// Nothing more is due to this subscriber in these.
+    fn move_all_on(&mut self, closings: Vec<ClosingId>, ix: SubscriberIx) {
+        if !closings.is_empty() {
+            closings.into_iter().for_each(|id| self.move_on(id, ix));
+            self.finish_closings();
+        }
     }
 
     /// A RETRY that does not fit into what is left is carried over at once.
     pub(crate) fn retry_in_closings(&mut self, ix: SubscriberIx, life: LifeRef, at: Duration) {
         let held = self.lives.at(life.slot);
-        let (gateway, decided, now) = (held.gateway, held.decided(), self.now.mono);
+        let now = self.now.mono;
         let mut moved = Vec::new();
         for closing in &mut self.closings.closings {
             let too_late = at > closing.deadline;
-            let Some(share) = closing.share_of(ix, gateway, decided) else { continue };
+            let Some(share) = closing.share_of(ix, held) else { continue };
             if too_late && share.given_up.insert(life) {
                 share.due -= 1;
                 share.report.retried += 1;
@@ -60,8 +67,7 @@ impl Machine {
             }
             closing.last_answer = Some(now);
         }
-        moved.into_iter().for_each(|id| self.move_on(id, ix));
-        self.finish_closings();
+        self.move_all_on(moved, ix);
     }
 
     /// The gateway_stop was answered, whatever the answer.
@@ -136,7 +142,7 @@ impl Machine {
         let owed = |life: &&LifeRef| {
             let held = self.lives.get(**life);
             held.is_some_and(|held| {
-                held.gateway == closing.gateway && held.decided().is_some_and(|at| at <= closing.mark)
+                held.gateway() == closing.gateway && held.decided().is_some_and(|at| at <= closing.mark)
             }) && given_up.is_none_or(|given_up| !given_up.contains(*life))
         };
         subscriber.retrying.keys().filter(owed).count() as u64

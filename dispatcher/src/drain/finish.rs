@@ -146,7 +146,7 @@ impl Subscriber {
         let Some(stream) = &mut self.stream else { return };
         let kind = BatchKind::Live;
         let lane = if stream.phase == Phase::Live { &mut stream.live } else { &mut stream.first };
-        let stop = stop.map(|event| Due::GatewayStop(id, event));
+        let stop = stop.map(|event| Due::GatewayStop(id, Box::new(event)));
         let summary = summary.map(|it| Due::Control(Box::new(subscribe_response::Message::DrainSummary(it))));
         lane.extend(stop.into_iter().chain(summary).map(|due| Turn { position, kind, due }));
     }

@@ -26,13 +26,21 @@ pub(crate) struct Parts<'a> {
     pub(crate) hook: &'a str,
     /// The gateway and the boot, as [`origin`] encodes them.
     pub(crate) origin: &'a [u8],
-    pub(crate) session: Option<SessionParts<'a>>,
+    pub(crate) session: Option<Session<'a>>,
     pub(crate) session_seq: u64,
     pub(crate) time_unix_nano: u64,
     pub(crate) traceparent: &'a str,
     pub(crate) synthetic: bool,
     pub(crate) late: bool,
     pub(crate) payload: Payload<'a>,
+}
+
+/// The session of an event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Session<'a> {
+    Parts(SessionParts<'a>),
+    /// The field, with its tag and length, as another event of the same life has it.
+    Field(&'a [u8]),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -144,32 +152,13 @@ pub(crate) fn origin(gateway: &str, boot: &str) -> Box<[u8]> {
     room.into()
 }
 
-/// Where an element's session names its agent and its key, counted from the element's end.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Names {
-    agent: (u32, u16),
-    key: (u32, u16),
-}
-
-impl Names {
-    /// The agent and the key, of the element that ends where these bytes do.
-    pub(crate) fn read<'a>(&self, until_end: &'a [u8]) -> (&'a str, &'a str) {
-        let text = |(back, length): (u32, u16)| {
-            let from = until_end.len() - back as usize;
-            std::str::from_utf8(&until_end[from..from + usize::from(length)]).unwrap_or_default()
-        };
-        (text(self.agent), text(self.key))
-    }
-}
-
-/// Appends an element; says where it names its session, if it does.
-pub(crate) fn append(parts: &Parts<'_>, out: &mut Vec<u8>) -> Option<Names> {
+/// Appends an element.
+pub(crate) fn append(parts: &Parts<'_>, out: &mut Vec<u8>) {
     let start = out.len();
     out.resize(start + most(parts), 0);
     let mut event = Writer { room: &mut out[start..], at: 3 };
-    let session_end = put_event(parts, &mut event);
+    put_event(parts, &mut event);
     let (end, length) = (event.at, event.at - 3);
-    let names = parts.session.map(|session| names(&session, end - session_end));
     out.truncate(start + end);
     out[start] = ELEMENT;
     // Nearly all events have a length of two bytes: that much room was left for it.
@@ -181,12 +170,14 @@ pub(crate) fn append(parts: &Parts<'_>, out: &mut Vec<u8>) -> Option<Names> {
         encode_varint(length as u64, &mut varint);
         out.splice(start + 1..start + 3, varint);
     }
-    names
 }
 
 /// The most bytes that the element can have.
 fn most(parts: &Parts<'_>) -> usize {
-    let session = parts.session.map_or(0, |it| it.id.len() + it.key.len() + it.agent.len());
+    let session = parts.session.map_or(0, |session| match session {
+        Session::Parts(it) => it.id.len() + it.key.len() + it.agent.len(),
+        Session::Field(field) => field.len(),
+    });
     let payload = match parts.payload {
         Payload::None => 0,
         Payload::Json(json) => json.len(),
@@ -204,15 +195,6 @@ fn most(parts: &Parts<'_>) -> usize {
     texts + 15 * MOST_BEFORE_TEXT + MOST_IN_ID
 }
 
-/// Where the names stand in a session that ends so many bytes before its element does.
-fn names(session: &SessionParts<'_>, behind: usize) -> Names {
-    let agent = behind + number_len(session.incarnation) + session.agent.len();
-    let key = agent + text_len(session.agent) - session.agent.len() + session.key.len();
-    // Names are at most a kilobyte, as whatever takes them in makes sure.
-    let place = |back: usize, text: &str| (back as u32, text.len() as u16);
-    Names { agent: place(agent, session.agent), key: place(key, session.key) }
-}
-
 /// An element of its own.
 pub(crate) fn encode(parts: &Parts<'_>) -> Bytes {
     let mut element = Vec::new();
@@ -220,15 +202,15 @@ pub(crate) fn encode(parts: &Parts<'_>) -> Bytes {
     element.into()
 }
 
-/// Says where the session ends.
-fn put_event(parts: &Parts<'_>, out: &mut Writer<'_>) -> usize {
+fn put_event(parts: &Parts<'_>, out: &mut Writer<'_>) {
     put_id(parts.id, out);
     out.text(2, parts.hook);
     out.bytes(parts.origin);
-    if let Some(session) = &parts.session {
-        put_session(session, out);
+    match &parts.session {
+        Some(Session::Parts(session)) => put_session(session, out),
+        Some(Session::Field(field)) => out.bytes(field),
+        None => {}
     }
-    let session_end = out.at;
     out.number(6, parts.session_seq);
     if parts.time_unix_nano != 0 {
         out.byte(7 << 3 | 1);
@@ -245,7 +227,6 @@ fn put_event(parts: &Parts<'_>, out: &mut Writer<'_>) -> usize {
         Payload::GatewayStart(message) => out.message(14, message),
         Payload::GatewayStop(message) => out.message(15, message),
     }
-    session_end
 }
 
 fn put_id(id: EventId<'_>, out: &mut Writer<'_>) {
@@ -294,7 +275,12 @@ mod tests {
         hook: "message_received",
         // gateway_id "gw", boot_id "b1"
         origin: b"\x1a\x02gw\x22\x02b1",
-        session: Some(SessionParts { id: "s1", key: "agent:main", agent: "main", incarnation: 1000 }),
+        session: Some(Session::Parts(SessionParts {
+            id: "s1",
+            key: "agent:main",
+            agent: "main",
+            incarnation: 1000,
+        })),
         session_seq: 7,
         time_unix_nano: 1_795_343_860_866_000_000,
         traceparent: "00-25066da7d1bfcd66baad101be018d35f-8cc5759d2e75d1d1-01",
@@ -355,20 +341,13 @@ mod tests {
     }
 
     #[test]
-    fn names_are_found_again() {
-        let long = "k".repeat(20_000);
-        for (agent, key, incarnation) in
-            [("main", "agent:main", 1000), ("", "", 0), ("a", "", 1), ("", "k", 0), ("b", &long[..200], 1)]
-        {
-            let session = Some(SessionParts { id: "s1", key, agent, incarnation });
-            for payload in
-                [Payload::None, Payload::Json(&long.as_bytes()[..100]), Payload::Json(long.as_bytes())]
-            {
-                let mut out = b"before".to_vec();
-                let names = append(&Parts { session, payload, ..PARTS }, &mut out).expect("a session");
-                assert_eq!(names.read(&out), (agent, key));
-            }
-        }
+    fn a_field_is_taken_as_it_is() {
+        let whole = encode(&PARTS);
+        let field =
+            whole.windows(20).find(|field| field.starts_with(b"\x2a\x1b\x0a\x02s1")).map(<[u8]>::as_ptr);
+        let at = field.map(|field| field as usize - whole.as_ptr() as usize).expect("it has a session");
+        let session = Some(Session::Field(&whole[at..at + 2 + 0x1b]));
+        assert_eq!(encode(&Parts { session, ..PARTS }), whole);
     }
 
     #[test]

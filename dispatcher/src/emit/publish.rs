@@ -11,8 +11,8 @@ use hookwire_protocol::{
 use super::{
     boots::{GatewayIx, HeldStop, SourceId},
     check::check,
-    encode::{EventId, Names, Parts, SessionParts, append},
-    given::{Given, Malformed, Named, Payload, Published},
+    encode::{self, EventId, Parts, Session, SessionParts, append},
+    given::{Given, Malformed, Named, Payload, Published, Unread},
 };
 use crate::{
     fanout::catalogue::MAX_HOOKS,
@@ -48,8 +48,6 @@ pub(crate) struct Lot {
     to_come: usize,
     /// The mean size of the events of the lot before, in bytes.
     mean: usize,
-    /// What a filter asks about, for each item that names a session.
-    pub(crate) names: Vec<Option<Names>>,
 }
 
 impl Lot {
@@ -60,7 +58,7 @@ impl Lot {
     }
 
     /// What was taken in, as one run.
-    pub(crate) fn close(&mut self) -> (Run, Vec<Option<Names>>) {
+    pub(crate) fn close(&mut self) -> Run {
         self.mean = self.bytes.len() / self.items.len().max(1);
         let mut bytes = std::mem::take(&mut self.bytes);
         // What a queue holds is bounded by what its events need, not by what was set aside for them.
@@ -68,8 +66,25 @@ impl Lot {
             bytes.shrink_to_fit();
         }
         let items: Arc<[Item]> = self.items.drain(..).collect();
-        (Run::new(items, Bytes::from(bytes)), std::mem::take(&mut self.names))
+        Run::new(items, Bytes::from(bytes))
     }
+}
+
+/// Who publishes.
+struct Publisher<'a> {
+    gateway: GatewayIx,
+    /// Of the emitter.
+    digest: &'a str,
+}
+
+/// What is fanned out.
+struct Observed<'a> {
+    hook: u32,
+    /// How the gateway names the session; `None` where it names none, or says what is known of it.
+    said: Option<Named<'a>>,
+    time_unix_nano: u64,
+    traceparent: &'a str,
+    payload: encode::Payload<'a>,
 }
 
 /// Which life an event belongs to.
@@ -93,20 +108,21 @@ impl Machine {
         self.now = now;
         match publication {
             Publication::Wire(wire) => {
-                self.take_all_in(source, wire.first_publish_seq, wire.events())
+                self.take_all_in(source, wire.first_publish_seq, wire.events(), Self::take_in_unread)
             }
             Publication::Embedded(publish) => {
-                let events = publish.events.iter().map(|event| Ok(event.into()));
-                self.take_all_in(source, publish.first_publish_seq, events)
+                let events = publish.events.iter().map(Given::from);
+                self.take_all_in(source, publish.first_publish_seq, events, Self::take_in)
             }
         }
     }
 
-    fn take_all_in<'a>(
+    fn take_all_in<E>(
         &mut self,
         source: SourceId,
         first_publish_seq: u64,
-        events: impl Iterator<Item = Result<Given<'a>, Malformed>>,
+        events: impl Iterator<Item = E>,
+        take_in: impl Fn(&mut Self, &Publisher<'_>, u64, E) -> Result<(), (RefusalCode, String)>,
     ) -> Option<v1::Receipt> {
         if self.stopping {
             return None;
@@ -114,6 +130,7 @@ impl Machine {
         let (gateway, emitter_id) = self.sources.get(&source)?.clone();
         let emitter = self.gateways.at(gateway).boot.emitters.get(&emitter_id)?;
         let (digest, mut last) = (emitter.digest.clone(), emitter.last);
+        let publisher = Publisher { gateway, digest: &digest };
         let (records, mut refused) = (self.step.records.len(), Vec::new());
         self.lot.to_come = events.size_hint().0;
         for (after, event) in (0..).zip(events) {
@@ -129,7 +146,7 @@ impl Machine {
                 continue;
             }
             last = publish_seq;
-            match self.take_in(gateway, &digest, publish_seq, event) {
+            match take_in(self, &publisher, publish_seq, event) {
                 Ok(()) => self.counters.events_taken_in += 1,
                 Err((code, text)) => {
                     self.counters.events_refused += 1;
@@ -151,15 +168,47 @@ impl Machine {
         Some(v1::Receipt { through_publish_seq: last, refused })
     }
 
+    /// An event of a known hook and of a session that is known to be alive needs no reading.
+    fn take_in_unread(
+        &mut self,
+        publisher: &Publisher<'_>,
+        publish_seq: u64,
+        event: Result<Unread<'_>, Malformed>,
+    ) -> Result<(), (RefusalCode, String)> {
+        let event = event.map_err(no_event)?;
+        let known = self.known(publisher.gateway, &event);
+        let Some((hook, slot)) = known else {
+            return self.take_in(publisher, publish_seq, event.read().map_err(no_event)?);
+        };
+        let belongs = slot.map_or(Belongs::Nothing, Belongs::To);
+        let traceparent = event.traceparent().map_err(no_event)?;
+        let payload = event.payload.as_ref().into();
+        let observed =
+            Observed { hook, said: None, time_unix_nano: event.time_unix_nano, traceparent, payload };
+        self.observe(publisher, publish_seq, &belongs, observed);
+        Ok(())
+    }
+
+    /// The hook, where it is none of those with a message of their own, and the session that the event belongs to.
+    fn known(&self, gateway: GatewayIx, event: &Unread<'_>) -> Option<(u32, Option<Slot>)> {
+        let hook = self.hooks.find(event.hook).filter(|hook| !self.hooks.is_typed(*hook))?;
+        let plain = matches!(event.payload, None | Some(Payload::Json(_)));
+        if !plain || event.size > self.settings.max_event_bytes as usize {
+            return None;
+        }
+        match &event.session {
+            None => Some((hook, None)),
+            Some(said) => Some((hook, Some(self.lives.alive_by_ref(gateway, said)?))),
+        }
+    }
+
     fn take_in(
         &mut self,
-        ix: GatewayIx,
-        emitter: &str,
+        publisher: &Publisher<'_>,
         publish_seq: u64,
-        event: Result<Given<'_>, Malformed>,
+        mut event: Given<'_>,
     ) -> Result<(), (RefusalCode, String)> {
-        let mut event =
-            event.map_err(|malformed| (RefusalCode::Invalid, format!("not a GatewayEvent: {malformed}")))?;
+        let ix = publisher.gateway;
         check(&event, self.settings.max_event_bytes)?;
         if event.time_unix_nano == 0 {
             event.time_unix_nano = self.now.unix_nano;
@@ -167,8 +216,15 @@ impl Machine {
         match event.hook {
             hook::SESSION_START => return self.session_starts(ix, &event),
             hook::SESSION_END => self.session_ends(ix, &event),
-            hook::GATEWAY_STOP => self.hold_gateway_stop(ix, emitter, publish_seq, &event),
-            _ => return self.observe(ix, emitter, publish_seq, &event),
+            hook::GATEWAY_STOP => self.hold_gateway_stop(publisher, publish_seq, &event),
+            _ => {
+                let hook = self.hook_index(event.hook)?;
+                let belongs = self.belongs(ix, &event);
+                let Given { session: said, time_unix_nano, traceparent, .. } = event;
+                let payload = event.payload.as_ref().into();
+                let observed = Observed { hook, said, time_unix_nano, traceparent, payload };
+                self.observe(publisher, publish_seq, &belongs, observed);
+            }
         }
         Ok(())
     }
@@ -219,7 +275,7 @@ impl Machine {
             return;
         };
         let life = self.lives.at(slot);
-        let (id, incarnation) = (life.id.clone(), life.incarnation);
+        let (id, incarnation) = (life.id().to_owned(), life.incarnation());
         let time_unix_nano = event.time_unix_nano;
         self.decide(
             slot,
@@ -242,7 +298,7 @@ impl Machine {
         self.record(Record::Ended { gateway, session: id.into(), incarnation });
     }
 
-    fn hold_gateway_stop(&mut self, ix: GatewayIx, emitter: &str, publish_seq: u64, event: &Given<'_>) {
+    fn hold_gateway_stop(&mut self, publisher: &Publisher<'_>, publish_seq: u64, event: &Given<'_>) {
         let mut payload = match &event.payload {
             Some(Payload::GatewayStop(stop)) => stop.clone().into_owned(),
             _ => v1::GatewayStop::default(),
@@ -254,10 +310,10 @@ impl Machine {
             payload,
             time_unix_nano: event.time_unix_nano,
             traceparent: event.traceparent.to_owned(),
-            emitter: emitter.into(),
+            emitter: publisher.digest.into(),
             publish_seq,
         };
-        let boot = &mut self.gateways.at_mut(ix).boot;
+        let boot = &mut self.gateways.at_mut(publisher.gateway).boot;
         // Kept where it was told before, too: a boot that was lost and came back ends as it says.
         let held = boot.stop.get_or_insert(said);
         if boot.stop_told {
@@ -268,41 +324,44 @@ impl Machine {
     /// Any hook but the lifecycle's own: it is fanned out with its lot.
     fn observe(
         &mut self,
-        ix: GatewayIx,
-        emitter: &str,
+        publisher: &Publisher<'_>,
         publish_seq: u64,
-        event: &Given<'_>,
-    ) -> Result<(), (RefusalCode, String)> {
-        let hook = self.hook_index(event.hook)?;
-        let belongs = self.belongs(ix, event);
+        belongs: &Belongs,
+        observed: Observed<'_>,
+    ) {
+        let time_unix_nano =
+            if observed.time_unix_nano == 0 { self.now.unix_nano } else { observed.time_unix_nano };
         let position = self.next_position();
-        let (life, session_seq) = self.number(&belongs, position, event.time_unix_nano);
+        let (life, session_seq) = self.number(belongs, position, time_unix_nano);
         let late = matches!(belongs, Belongs::Late(_));
         self.counters.events_late += u64::from(late);
-        let Self { gateways, lives, lot, .. } = self;
-        let boot = &gateways.at(ix).boot;
+        let Self { gateways, lives, hooks, lot, .. } = self;
+        let boot = &gateways.at(publisher.gateway).boot;
         let known = matches!(belongs, Belongs::To(_)).then(|| lives.at(life.slot));
+        let session = match (known, &observed.said) {
+            (known, Some(said)) => Some(Session::Parts(session(said, known, life.incarnation))),
+            (Some(known), None) => Some(Session::Field(known.session_field())),
+            (None, None) => None,
+        };
         let parts = Parts {
-            id: EventId::Published { emitter, publish_seq },
-            hook: event.hook,
+            id: EventId::Published { emitter: publisher.digest, publish_seq },
+            hook: hooks.name(observed.hook),
             origin: &boot.origin,
-            session: event.session.as_ref().map(|said| session(said, known, life.incarnation)),
+            session,
             session_seq,
-            time_unix_nano: event.time_unix_nano,
-            traceparent: event.traceparent,
+            time_unix_nano,
+            traceparent: observed.traceparent,
             synthetic: false,
             late,
-            payload: event.payload.as_ref().into(),
+            payload: observed.payload,
         };
         if lot.items.is_empty() {
             lot.make_room();
         }
         let start = lot.bytes.len() as u32;
-        let names = append(&parts, &mut lot.bytes);
+        append(&parts, &mut lot.bytes);
         let end = lot.bytes.len() as u32;
-        lot.items.push(Item { position, life, boot: boot.number, hook, start, end });
-        lot.names.push(names);
-        Ok(())
+        lot.items.push(Item { position, life, boot: boot.number, hook: observed.hook, start, end });
     }
 
     /// Counts an event in its life. What is late has no number, and what has no life neither.
@@ -310,10 +369,8 @@ impl Machine {
         match belongs {
             Belongs::To(slot) => {
                 let life = self.lives.at_mut(*slot);
-                life.seq += 1;
-                life.last_position = position;
-                life.last_activity = time_unix_nano;
-                (LifeRef { incarnation: life.incarnation, slot: *slot }, life.seq)
+                let seq = life.observe(position, time_unix_nano);
+                (LifeRef { incarnation: life.incarnation(), slot: *slot }, seq)
             }
             Belongs::Late(life) => (*life, 0),
             Belongs::Nothing => (LifeRef { incarnation: 0, slot: 0 }, 0),
@@ -347,6 +404,10 @@ impl Machine {
     }
 }
 
+fn no_event(malformed: Malformed) -> (RefusalCode, String) {
+    (RefusalCode::Invalid, format!("not a GatewayEvent: {malformed}"))
+}
+
 /// Why an event has no number: the first of all is 1, and none comes behind the largest.
 fn no_number(after: u64) -> v1::Refusal {
     let publish_seq = if after == 0 { 0 } else { u64::MAX };
@@ -363,9 +424,9 @@ fn session<'a>(said: &Named<'a>, known: Option<&'a Life>, incarnation: u64) -> S
     let or =
         |said: &'a str, known: Option<&'a str>| if said.is_empty() { known.unwrap_or(said) } else { said };
     SessionParts {
-        id: or(said.id.unwrap_or_default(), known.map(|life| &*life.id)),
-        key: or(said.key, known.map(|life| &*life.key)),
-        agent: or(said.agent_id, known.map(|life| &*life.agent)),
+        id: or(said.id.unwrap_or_default(), known.map(Life::id)),
+        key: or(said.key, known.map(Life::key)),
+        agent: or(said.agent_id, known.map(Life::agent)),
         incarnation,
     }
 }

@@ -4,13 +4,10 @@ use hookwire_protocol::v1::{GapCause, GoodbyeReason, subscribe_response};
 
 use super::registry::Subscriber;
 use crate::{
-    emit::encode::Names,
     machine::{Effect, Machine, RECONNECT_AFTER},
     metrics::Counters,
-    queue::{
-        Lost, Pushed,
-        run::Run,
-    },
+    queue::{Lost, Pushed, run::Run},
+    settle::life::agent_and_key,
 };
 
 /// A subscriber that wants less than one part in so many of a lot's bytes gets a copy: whoever holds one event holds
@@ -24,12 +21,12 @@ impl Machine {
             return;
         }
         let Self { lot, registry, step, hooks, counters, .. } = self;
-        let (run, names) = lot.close();
+        let run = lot.close();
         for (_, subscriber) in registry.iter_mut() {
             for name in &hooks.names()[subscriber.wanted_hooks.len()..] {
                 subscriber.wanted_hooks.push(subscriber.filter.wants_hook(name));
             }
-            subscriber.take_wanted(&run, &names, counters);
+            subscriber.take_wanted(&run, counters);
             if let Some(stream) = &mut subscriber.stream
                 && stream.wake()
             {
@@ -50,11 +47,11 @@ impl Machine {
 impl Subscriber {
     /// Takes what it wants of a lot: as it is, or a copy where that is so little that keeping all of it for so long
     /// would be a waste.
-    fn take_wanted(&mut self, lot: &Run, names: &[Option<Names>], counters: &mut Counters) {
+    fn take_wanted(&mut self, lot: &Run, counters: &mut Counters) {
         if self.filter.wants_all() {
             return self.take(lot.clone(), counters);
         }
-        let wanted: Vec<_> = self.wanted(lot, names).collect();
+        let wanted: Vec<_> = self.wanted(lot).collect();
         let size: u64 = wanted.iter().map(|run| run.span.bytes()).sum();
         if self.stream.is_none() || size >= lot.span.bytes() / SPARSE {
             return wanted.into_iter().for_each(|run| self.take(run, counters));
@@ -65,14 +62,13 @@ impl Subscriber {
     }
 
     /// The parts of a lot that it wants.
-    fn wanted<'a>(&'a self, lot: &'a Run, names: &'a [Option<Names>]) -> impl Iterator<Item = Run> + 'a {
+    fn wanted<'a>(&'a self, lot: &'a Run) -> impl Iterator<Item = Run> + 'a {
         let items = lot.span.items();
         let wants = move |at: usize| {
-            let hook = self.wanted_hooks[items[at].hook as usize];
-            hook && names[at].is_none_or(|names| {
-                let (agent, key) = names.read(&lot.range().0[..items[at].end as usize]);
-                self.filter.wants_session(agent, key)
-            })
+            let event = || &lot.range().0[items[at].start as usize..items[at].end as usize];
+            let session =
+                || agent_and_key(event()).is_none_or(|(agent, key)| self.filter.wants_session(agent, key));
+            self.wanted_hooks[items[at].hook as usize] && (self.filter.wants_all_sessions() || session())
         };
         let mut next = 0;
         std::iter::from_fn(move || {

@@ -18,7 +18,7 @@ pub(crate) struct Filter {
     agents: Vec<WildMatch>,
     keys: Vec<WildMatch>,
     lifecycle: bool,
-    all: bool,
+    all_hooks: bool,
     granted: Vec<String>,
     wire: v1::Filter,
 }
@@ -44,7 +44,7 @@ impl Filter {
             }
         }
         Ok(Self {
-            all: granted.iter().any(|pattern| pattern == "*") && wire == v1::Filter::default(),
+            all_hooks: granted.iter().any(|pattern| pattern == "*"),
             agents: compile("filter.agents", &wire.agents)?,
             keys: compile("filter.keys", &wire.keys)?,
             hooks: patterns,
@@ -61,7 +61,12 @@ impl Filter {
 
     /// Whether everything is wanted.
     pub(crate) fn wants_all(&self) -> bool {
-        self.all
+        self.all_hooks && self.wants_all_sessions()
+    }
+
+    /// Whether every session's events are wanted.
+    pub(crate) fn wants_all_sessions(&self) -> bool {
+        self.agents.is_empty() && self.keys.is_empty()
     }
 
     /// Whether events of this hook are wanted.

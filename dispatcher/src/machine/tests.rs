@@ -9,6 +9,7 @@
 
 mod hostile;
 mod journal;
+mod memory;
 mod model;
 mod regressions;
 mod schedule;

@@ -132,7 +132,7 @@ impl Queue {
     /// The start is written, or never will be: its events go back to where they stood.
     pub(crate) fn release(&mut self, incarnation: u64) {
         if self.held.is_empty() {
-            return;
+            return; // asked for every start and end: that is no reason to hash
         }
         // In order: an end looks no further than the front for what it is to take along.
         for event in self.held.remove(&incarnation).into_iter().flatten().rev() {

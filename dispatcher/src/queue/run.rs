@@ -150,6 +150,13 @@ pub(crate) mod tests {
         Run::new(items, Bytes::from(vec![0; end as usize]))
     }
 
+    impl Run {
+        /// These bytes instead of zeros.
+        pub(crate) fn with_bytes(self, bytes: Bytes) -> Self {
+            Self { bytes, ..self }
+        }
+    }
+
     #[test]
     fn a_copy_has_the_same_bytes_and_no_others() {
         let items = [(1, 1, 3), (2, 1, 4), (3, 1, 5), (4, 1, 6)];

@@ -200,6 +200,9 @@ impl InFlight {
             }
             self.answered.clear();
         }
+        if self.ring.is_empty() && self.ring.capacity() > FEW {
+            self.ring = VecDeque::new(); // a drain's worth of room is not kept
+        }
     }
 }
 

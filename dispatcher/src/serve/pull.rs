@@ -143,12 +143,12 @@ impl Machine {
             }
             Lane::Announcements => {
                 let life = self.lives.get(*stream.announcements.front()?)?;
-                return Some((lane, Some(BatchKind::Announced), life.start.len()));
+                return Some((lane, Some(BatchKind::Announced), life.start().len()));
             }
         };
         let size = match &turn.due {
-            Due::Start(life) => self.lives.get(*life)?.start.len(),
-            Due::End { life, .. } => self.lives.get(*life)?.end.as_ref()?.event.len(),
+            Due::Start(life) => self.lives.get(*life)?.start().len(),
+            Due::End { life, .. } => self.lives.get(*life)?.end()?.event.len(),
             Due::Event(event) => event.span.bytes() as usize,
             Due::GatewayStop(_, event) => event.len(),
             Due::Control(_) => return Some((lane, None, 0)),
@@ -201,12 +201,12 @@ impl Machine {
 
     /// An earlier life of the same id or key whose end is decided, due to this subscriber, and not written yet.
     fn blocker(&self, subscriber: &Subscriber, held: &Life, slot: Slot) -> Option<Slot> {
-        let unwritten = subscriber.marks.unwritten();
-        match unwritten.len() {
-            _ if !held.has_earlier => None,
+        let marks = &subscriber.marks;
+        match marks.unwritten_len() {
+            _ if !held.has_earlier() => None,
             0 => None,
-            1..=FEW_ENDS => unwritten.iter().find(|earlier| self.lives.precedes(*earlier, slot)),
-            _ => self.lives.earlier(slot).find(|earlier| unwritten.has(*earlier)),
+            1..=FEW_ENDS => marks.unwritten().find(|earlier| self.lives.precedes(*earlier, slot)),
+            _ => self.lives.earlier(slot).find(|earlier| marks.is_unwritten(*earlier)),
         }
     }
 
@@ -217,7 +217,7 @@ impl Machine {
         if !marks.is_settled(life.slot) || held.alive() || (written && kind != BatchKind::Redelivered) {
             return Front::Skip;
         }
-        let may_hold = subscriber.queue.front().is_some_and(|event| event.position <= held.last_position);
+        let may_hold = subscriber.queue.front().is_some_and(|event| held.may_reach(event.position));
         if may_hold && !written && !swept { Front::TakeAlong(life) } else { Front::Write }
     }
 
@@ -239,7 +239,7 @@ impl Machine {
         }
         for event in events.into_iter().rev() {
             let (position, kind) = (event.position(), BatchKind::Live);
-            lane.push_front(Turn { position, kind, due: Due::Event(event) });
+            lane.push_front(Turn { position, kind, due: Due::Event(Box::new(event)) });
         }
     }
 
@@ -267,12 +267,12 @@ impl Machine {
         stream.phase = Phase::Announce;
         if stream.announce {
             let named = |slot: Slot, life: &Life| {
-                let wanted = filter.wants_lifecycle() && filter.wants_session(&life.agent, &life.key);
+                let wanted = filter.wants_lifecycle() && filter.wants_session(life.agent(), life.key());
                 life.alive() && (wanted || marks.is_open(slot))
             };
             let named = lives.iter().filter(|(slot, life)| named(*slot, life));
             let mut named: Vec<_> =
-                named.map(|(slot, life)| LifeRef { incarnation: life.incarnation, slot }).collect();
+                named.map(|(slot, life)| LifeRef { incarnation: life.incarnation(), slot }).collect();
             named.sort_unstable();
             stream.announcements = named.into();
         }
@@ -304,12 +304,12 @@ impl Machine {
         if marks.is_open(life.slot) || self.blocker(subscriber, held, life.slot).is_none() {
             return true;
         }
-        let (position, wanted) = (held.position, marks.wants(life.slot));
+        let wanted = marks.wants(life.slot);
         let subscriber = self.registry.at(ix);
         if let Some(stream) = subscriber.stream.as_mut().filter(|_| !wanted) {
-            stream.live.push_front(Turn { position, kind: BatchKind::Live, due: Due::Start(life) });
+            stream.live.push_front(Turn::overdue(BatchKind::Live, Due::Start(life)));
             subscriber.marks.want(life.slot);
-            self.lives.at_mut(life.slot).holders += 1;
+            self.lives.at_mut(life.slot).hold();
         }
         false
     }

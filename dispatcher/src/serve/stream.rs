@@ -18,6 +18,9 @@ use crate::{
     settle::lives::LifeRef,
 };
 
+/// A line that is empty keeps room for so many; what a drain made of it is given back.
+const ROOMY: usize = 64;
+
 /// A stream, as the worker names it. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct StreamId(pub u64);
@@ -33,7 +36,7 @@ pub(crate) enum Phase {
     Live,
 }
 
-/// What is to be written, outside the window.
+/// What is to be written, outside the window. Lanes are long: what is rare and large stands in a box.
 #[derive(Debug)]
 pub(crate) enum Due {
     Start(LifeRef),
@@ -43,10 +46,10 @@ pub(crate) enum Due {
         swept: bool,
     },
     /// Taken along by its session's end.
-    Event(Run),
-    GatewayStop(ClosingId, Bytes),
+    Event(Box<Run>),
+    GatewayStop(ClosingId, Box<Bytes>),
     /// A message without a number, in its place behind what is due before it.
-    Control(Box<subscribe_response::Message>), // rare, and large: lanes are long
+    Control(Box<subscribe_response::Message>),
 }
 
 /// One thing that is due, and its place in the order of all things.
@@ -55,6 +58,13 @@ pub(crate) struct Turn {
     pub(crate) position: u64,
     pub(crate) kind: BatchKind,
     pub(crate) due: Due,
+}
+
+impl Turn {
+    /// What nothing that is queued now stands before.
+    pub(crate) fn overdue(kind: BatchKind, due: Due) -> Self {
+        Self { position: 0, kind, due }
+    }
 }
 
 /// The state of one stream.
@@ -116,6 +126,14 @@ impl Stream {
         }
     }
 
+    /// The end of this life is not awaited before CaughtUp any more.
+    pub(crate) fn end_is_replayed(&mut self, incarnation: u64) {
+        // Asked for every end, and hardly ever is there one: that is no reason to hash.
+        if !self.replay_ends.is_empty() {
+            self.replay_ends.remove(&incarnation);
+        }
+    }
+
     /// There is something to pull; whether that is still to be said.
     pub(crate) fn wake(&mut self) -> bool {
         !std::mem::replace(&mut self.woken, true)
@@ -124,6 +142,12 @@ impl Stream {
     /// Whoever was woken pulls.
     pub(crate) fn is_pulled(&mut self) {
         self.woken = false;
+        if self.in_flight.len() == 0 {
+            self.written.clear(); // nothing of it can become overdue
+        }
+        give_back(&mut self.first);
+        give_back(&mut self.live);
+        give_back(&mut self.written);
     }
 
     /// The number of the next delivery.
@@ -204,6 +228,12 @@ impl Stream {
     /// The events that the plugin will not answer any more.
     pub(crate) fn into_lost(self) -> Lost {
         self.in_flight.into_lost()
+    }
+}
+
+fn give_back<T>(line: &mut VecDeque<T>) {
+    if line.is_empty() && line.capacity() > ROOMY {
+        *line = VecDeque::new();
     }
 }
 

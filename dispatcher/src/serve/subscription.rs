@@ -17,10 +17,7 @@ use crate::{
     machine::{Effect, Machine, Now, Refused},
     metrics::Counters,
     queue::{Lost, Queue},
-    settle::{
-        journal::Record,
-        lives::{LifeRef, Slot},
-    },
+    settle::{journal::Record, lives::Slot},
 };
 
 /// The longest subscriber_id or instance_id, in bytes.
@@ -59,8 +56,8 @@ impl Machine {
             None => self.register(hello, filter.clone())?,
         };
         let stream_epoch = self.next_stream_epoch();
-        let subscriber = hello.subscriber_id.as_str().into();
-        self.record(Record::Subscribed { subscriber, stream_epoch });
+        let name = hello.subscriber_id.as_str().into();
+        self.record(Record::Subscribed { name, subscriber: ix, stream_epoch });
         self.begin_stream(ix, id, hello, filter);
         self.plan_replay(ix);
         let welcome = self.welcome(ix, found.is_some(), stream_epoch);
@@ -167,8 +164,7 @@ impl Machine {
         let subscriber = registry.at(ix);
         let Some(stream) = &mut subscriber.stream else { return };
         let by_age = |slots: &mut dyn Iterator<Item = Slot>| {
-            let life = |slot| LifeRef { incarnation: lives.at(slot).incarnation, slot };
-            let mut lives: Vec<_> = slots.map(life).collect();
+            let mut lives: Vec<_> = slots.map(|slot| lives.life_ref(slot)).collect();
             lives.sort_unstable();
             lives
         };
@@ -179,14 +175,13 @@ impl Machine {
                 stream.replay_ends.insert(life.incarnation);
             }
             if !settled {
-                stream.first.push_back(Turn { position: held.position, kind, due: Due::Start(life) });
+                stream.first.push_back(Turn::overdue(kind, Due::Start(life)));
             } else if let Some(position) = held.decided() {
                 stream.first.push_back(Turn { position, kind, due: Due::End { life, swept: false } });
             }
         }
         for life in by_age(&mut subscriber.marks.wanted()) {
-            let position = lives.at(life.slot).position;
-            stream.live.push_back(Turn { position, kind: BatchKind::Live, due: Due::Start(life) });
+            stream.live.push_back(Turn::overdue(BatchKind::Live, Due::Start(life)));
         }
     }
 
@@ -195,7 +190,7 @@ impl Machine {
         let Some(subscriber) = self.registry.get(ix) else { return };
         let unwanted = |slot: &Slot| {
             let life = self.lives.at(*slot);
-            !subscriber.filter.wants_lifecycle() || !subscriber.filter.wants_session(&life.agent, &life.key)
+            !subscriber.filter.wants_lifecycle() || !subscriber.filter.wants_session(life.agent(), life.key())
         };
         for slot in subscriber.marks.wanted().filter(unwanted).collect::<Vec<_>>() {
             self.cancel_start(ix, slot);
@@ -264,15 +259,13 @@ impl Machine {
         let marks = &self.registry.at(ix).marks;
         let (mut open, wanted): (Vec<_>, Vec<_>) = (marks.open().collect(), marks.wanted().collect());
         // What a drain has given up goes first: with the last that it still awaits, it would count no more.
-        let life = |slot| LifeRef { incarnation: self.lives.at(slot).incarnation, slot };
-        open.sort_by_key(|slot| !self.closings.has_given_up(ix, life(*slot)));
+        open.sort_by_key(|slot| !self.closings.has_given_up(ix, self.lives.life_ref(*slot)));
         for slot in open {
             self.counters.entries_released += 1;
             self.close_entry(ix, slot, Outcome::Rejected);
         }
         wanted.into_iter().for_each(|slot| self.cancel_start(ix, slot));
-        let subscriber = self.registry.at(ix).id.clone();
-        self.record(Record::Released { subscriber });
+        self.record(Record::Released { subscriber: ix });
         self.forget_in_closings(ix);
         self.registry.remove(ix);
     }

@@ -44,7 +44,7 @@ impl Machine {
                 self.deliver(ix, Delivered::Event { bytes: event.span.bytes(), windowed: false });
             }
             Some(Due::GatewayStop(closing, event)) => {
-                batch.push_one(&event);
+                batch.copy(&event);
                 self.deliver(ix, Delivered::GatewayStop(closing));
             }
             Some(Due::Control(_)) | None => {}
@@ -77,27 +77,26 @@ impl Machine {
         let subscriber = registry.at(ix);
         let held = lives.at_mut(life.slot);
         if !subscriber.marks.holds(life.slot) {
-            held.holders += 1; // announced to somebody who was not due it
+            held.hold(); // announced to somebody who was not due it
         }
         let fresh = !subscriber.marks.is_open(life.slot);
         subscriber.marks.write_start(life.slot);
         subscriber.queue.release(life.incarnation);
-        batch.push_one(&held.start);
+        batch.copy(held.start());
         if fresh {
-            let (subscriber, incarnation) = (subscriber.id.clone(), life.incarnation);
-            self.record(Record::Entry { subscriber, incarnation });
+            self.record(Record::Entry { subscriber: ix, incarnation: life.incarnation });
         }
         self.deliver(ix, Delivered::Start(life));
     }
 
     fn write_end(&mut self, ix: SubscriberIx, life: LifeRef, batch: &mut Batch) {
         let Self { registry, lives, .. } = self;
-        let Some(end) = &lives.at(life.slot).end else { return };
-        batch.push_one(&end.event);
+        let Some(end) = lives.at(life.slot).end() else { return };
+        batch.copy(&end.event);
         let subscriber = registry.at(ix);
         subscriber.marks.write_end(life.slot);
         if let Some(stream) = &mut subscriber.stream {
-            stream.replay_ends.remove(&life.incarnation);
+            stream.end_is_replayed(life.incarnation);
         }
         self.deliver(ix, Delivered::End(life));
         self.unblock(ix, life.slot);

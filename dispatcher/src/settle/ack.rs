@@ -104,8 +104,7 @@ impl Machine {
                     return; // an announcement of what was settled long ago: a RETRY is its end's
                 }
                 self.forget_retry(ix, life);
-                let (subscriber, incarnation) = (self.registry.at(ix).id.clone(), life.incarnation);
-                self.record(Record::StartSettled { subscriber, incarnation });
+                self.record(Record::StartSettled { subscriber: ix, incarnation: life.incarnation });
                 if !self.lives.at(life.slot).alive() {
                     self.end_is_due(ix, life);
                 }
@@ -139,7 +138,7 @@ impl Machine {
         self.forget_retry(ix, life);
         let subscriber = self.registry.at(ix);
         let Some(stream) = &mut subscriber.stream else { return };
-        stream.replay_ends.remove(&life.incarnation); // CaughtUp does not wait for a RETRY
+        stream.end_is_replayed(life.incarnation); // CaughtUp does not wait for a RETRY
         subscriber.retrying.insert(life, (at, number));
         self.retries.insert((at, number), (stream.id, life));
         self.retry_in_closings(ix, life, at);
@@ -147,7 +146,10 @@ impl Machine {
 
     /// It is not to be written again.
     pub(crate) fn forget_retry(&mut self, ix: SubscriberIx, life: LifeRef) {
-        if let Some(at) = self.registry.at(ix).retrying.remove(&life) {
+        let retrying = &mut self.registry.at(ix).retrying;
+        if !retrying.is_empty()
+            && let Some(at) = retrying.remove(&life)
+        {
             self.retries.remove(&at);
         }
     }

@@ -1,16 +1,107 @@
-//! A growable set of small integers: one bit for each interned life.
+//! Sets of slots, 64 to a word, in pages that are given back once nothing is in them.
+
+/// Words in a page.
+const PAGE: usize = 16;
+
+/// What is kept of 64 slots; the default is nothing.
+pub(crate) trait Word: Copy + Default + PartialEq {}
+
+impl<T: Copy + Default + PartialEq> Word for T {}
+
+/// A word for every 64 slots.
+#[derive(Debug)]
+pub(crate) struct Pages<T> {
+    pages: Vec<Option<Box<[T; PAGE]>>>,
+    /// An empty page that is used next: what comes and goes asks for no memory.
+    spare: Option<Box<[T; PAGE]>>,
+}
+
+impl<T> Pages<T> {
+    /// No page at all.
+    const fn new() -> Self {
+        Self { pages: Vec::new(), spare: None }
+    }
+}
+
+impl<T> Default for Pages<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Word> Pages<T> {
+    /// The slot's word.
+    pub(crate) fn get(&self, slot: u32) -> T {
+        let (page, word) = place(slot);
+        self.pages.get(page).and_then(Option::as_ref).map_or_else(T::default, |page| page[word])
+    }
+
+    /// Changes the slot's word.
+    pub(crate) fn change<R>(&mut self, slot: u32, change: impl FnOnce(&mut T) -> R) -> R {
+        let (at, word) = place(slot);
+        if at >= self.pages.len() {
+            self.pages.resize_with(at + 1, || None);
+        }
+        let spare = &mut self.spare;
+        let page = self.pages[at].get_or_insert_with(|| spare.take().unwrap_or_default());
+        let changed = change(&mut page[word]);
+        if page[word] == T::default() && page.iter().all(|word| *word == T::default()) {
+            self.give_back(at);
+        }
+        changed
+    }
+
+    /// All words that are kept, in the order of their slots, each with its first slot.
+    pub(crate) fn words(&self) -> impl Iterator<Item = (u32, T)> + '_ {
+        let page = |(at, page): (usize, &'_ Option<Box<[T; PAGE]>>)| Some((at, **page.as_ref()?));
+        let words = |(at, page): (usize, [T; PAGE])| (at * PAGE..).zip(page);
+        self.pages
+            .iter()
+            .enumerate()
+            .filter_map(page)
+            .flat_map(words)
+            .map(|(at, word)| (at as u32 * 64, word))
+    }
+
+    fn give_back(&mut self, at: usize) {
+        self.spare = self.pages[at].take();
+        while self.pages.pop_if(|page| page.is_none()).is_some() {}
+        if self.pages.len() < self.pages.capacity() / 4 {
+            self.pages.shrink_to(self.pages.len() * 2);
+        }
+    }
+}
+
+fn place(slot: u32) -> (usize, usize) {
+    let word = slot as usize / 64;
+    (word / PAGE, word % PAGE)
+}
+
+/// The slot's bit in its word.
+pub(crate) fn bit(slot: u32) -> u64 {
+    1 << (slot % 64)
+}
+
+/// The slots of a word, ascending.
+pub(crate) fn slots(first: u32, mut word: u64) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let bit = word.trailing_zeros();
+        word &= word.checked_sub(1)?; // clears the lowest bit; none left ends it
+        Some(first + bit)
+    })
+}
 
 /// A set of slots.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct Bits {
-    words: Vec<u64>,
+    words: Pages<u64>,
     len: usize,
 }
 
 impl Bits {
     /// An empty set.
     pub(crate) const fn new() -> Self {
-        Self { words: Vec::new(), len: 0 }
+        Self { words: Pages::new(), len: 0 }
     }
 
     /// How many slots are in it.
@@ -18,57 +109,36 @@ impl Bits {
         self.len
     }
 
-    /// Whether the slot is in it.
-    pub(crate) fn has(&self, slot: u32) -> bool {
-        self.words.get(slot as usize / 64).is_some_and(|word| word >> (slot % 64) & 1 == 1)
+    /// The word that the slot is in.
+    pub(crate) fn word(&self, slot: u32) -> u64 {
+        self.words.get(slot)
     }
 
     /// Puts the slot in; says whether it was out.
     pub(crate) fn insert(&mut self, slot: u32) -> bool {
-        let at = slot as usize / 64;
-        if at >= self.words.len() {
-            self.words.resize(at + 1, 0);
-        }
-        let fresh = !self.has(slot);
-        self.words[at] |= 1 << (slot % 64);
+        let fresh =
+            self.words.change(slot, |word| std::mem::replace(word, *word | bit(slot)) & bit(slot) == 0);
         self.len += usize::from(fresh);
         fresh
     }
 
     /// Takes the slot out; says whether it was in.
     pub(crate) fn remove(&mut self, slot: u32) -> bool {
-        let was = self.has(slot);
-        if was {
-            self.words[slot as usize / 64] &= !(1 << (slot % 64));
-            self.len -= 1;
-        }
+        let was =
+            self.words.change(slot, |word| std::mem::replace(word, *word & !bit(slot)) & bit(slot) != 0);
+        self.len -= usize::from(was);
         was
     }
 
-    /// Takes all slots out.
-    pub(crate) fn clear(&mut self) {
-        self.words.clear();
-        self.len = 0;
+    /// The lowest slot.
+    pub(crate) fn first(&self) -> Option<u32> {
+        self.iter().next()
     }
 
     /// The slots, ascending.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.words.iter().enumerate().flat_map(|(at, word)| slots(at, *word))
+        self.words.words().flat_map(|(first, word)| slots(first, word))
     }
-
-    /// The slots that are in the other set, too, ascending.
-    pub(crate) fn both<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = u32> + 'a {
-        self.words.iter().zip(&other.words).enumerate().flat_map(|(at, (one, two))| slots(at, one & two))
-    }
-}
-
-/// The slots of one word.
-fn slots(at: usize, mut rest: u64) -> impl Iterator<Item = u32> {
-    std::iter::from_fn(move || {
-        let bit = rest.trailing_zeros();
-        rest &= rest.checked_sub(1)?; // clears the lowest bit; none left ends it
-        Some(at as u32 * 64 + bit)
-    })
 }
 
 #[cfg(test)]
@@ -81,24 +151,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn is_a_set(steps in prop::collection::vec((0_u32..300, any::<bool>()), 0..200)) {
+        fn is_a_set(steps in prop::collection::vec((0_u32..5000, any::<bool>()), 0..200)) {
             let (mut bits, mut set) = (Bits::default(), BTreeSet::new());
             for (slot, put) in steps {
+                let slot = slot / 30 * 30; // met again
                 if put {
                     prop_assert_eq!(bits.insert(slot), set.insert(slot));
                 } else {
                     prop_assert_eq!(bits.remove(slot), set.remove(&slot));
                 }
-                prop_assert_eq!(bits.has(slot), set.contains(&slot));
+                prop_assert_eq!(bits.word(slot) & bit(slot) != 0, set.contains(&slot));
             }
             prop_assert_eq!(bits.len(), set.len());
             prop_assert!(bits.iter().eq(set.iter().copied()));
-            let mut even = Bits::default();
-            for slot in (0..200).step_by(2) {
-                even.insert(slot);
-            }
-            let both: Vec<_> = set.iter().copied().filter(|slot| slot % 2 == 0 && *slot < 200).collect();
-            prop_assert!(bits.both(&even).eq(both.iter().copied()) && even.both(&bits).eq(both));
+            let pages: BTreeSet<_> = set.iter().map(|slot| place(*slot).0).collect();
+            prop_assert_eq!(bits.words.pages.iter().flatten().count(), pages.len());
         }
     }
 }

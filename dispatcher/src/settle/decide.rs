@@ -10,14 +10,14 @@ use super::{
     lives::{End, Life, LifeRef, Slot},
 };
 use crate::{
-    drain::Outcome,
+    drain::{Closings, Outcome},
     emit::{
         boots::GatewayIx,
-        encode::{EventId, Parts, Payload, SessionParts, encode},
+        encode::{EventId, Parts, Payload, Session, SessionParts, encode},
         given::Given,
     },
-    fanout::registry::SubscriberIx,
-    machine::Machine,
+    fanout::registry::{Subscriber, SubscriberIx},
+    machine::{Machine, Step},
     serve::stream::{Due, Phase, Turn},
 };
 
@@ -58,7 +58,12 @@ impl Machine {
             id: EventId::Start { ledger: &self.settings.ledger_id, incarnation },
             hook: hook::SESSION_START,
             origin: &gateway.boot.origin,
-            session: Some(SessionParts { id, key: session.key, agent: session.agent_id, incarnation }),
+            session: Some(Session::Parts(SessionParts {
+                id,
+                key: session.key,
+                agent: session.agent_id,
+                incarnation,
+            })),
             session_seq: 1,
             time_unix_nano: event.time_unix_nano,
             traceparent: event.traceparent,
@@ -70,21 +75,9 @@ impl Machine {
         self.record(Record::Started { incarnation, gateway, event: start.clone() });
         self.counters.sessions_started += 1;
         self.counters.sessions_started_synthetic += u64::from(beginning.synthetic);
-        let slot = self.lives.insert(Life {
-            incarnation,
-            gateway: ix,
-            id: id.into(),
-            key: session.key.into(),
-            agent: session.agent_id.into(),
-            start,
-            position,
-            end: None,
-            seq: 1,
-            last_activity: event.time_unix_nano,
-            last_position: position,
-            has_earlier: false,
-            holders: 0,
-        });
+        let life = Life::new(incarnation, ix, &start, event.time_unix_nano, position);
+        debug_assert_eq!((life.id(), life.key(), life.agent()), (&*id, &*session.key, &*session.agent_id));
+        let slot = self.lives.insert(life);
         self.want_start(LifeRef { incarnation, slot }, position);
         slot
     }
@@ -97,7 +90,7 @@ impl Machine {
             return (ended.incarnation, reason);
         }
         let held = self.lives.last_ended(ix, id);
-        held.and_then(|life| Some((life.incarnation, life.end.as_ref()?.reason)))
+        held.and_then(|life| Some((life.incarnation(), life.end()?.reason)))
             .unwrap_or((0, SessionEndReason::Unspecified))
     }
 
@@ -106,16 +99,14 @@ impl Machine {
         let held = lives.at_mut(life.slot);
         for (_, subscriber) in registry.iter_mut() {
             let filter = &subscriber.filter;
-            if !filter.wants_lifecycle() || !filter.wants_session(&held.agent, &held.key) {
+            if !filter.wants_lifecycle() || !filter.wants_session(held.agent(), held.key()) {
                 continue;
             }
             subscriber.marks.want(life.slot);
-            held.holders += 1;
+            held.hold();
             if let Some(stream) = &mut subscriber.stream {
                 stream.live.push_back(Turn { position, kind: BatchKind::Live, due: Due::Start(life) });
-                if stream.wake() {
-                    step.effects.push(crate::machine::Effect::Ready(stream.id));
-                }
+                step.wake(stream);
             }
         }
     }
@@ -124,18 +115,23 @@ impl Machine {
     pub(crate) fn decide(&mut self, slot: Slot, ending: Ending<'_>) {
         let position = self.next_position();
         let life = self.lives.at(slot);
-        let (incarnation, gateway) = (life.incarnation, self.gateways.at(life.gateway));
+        let (incarnation, gateway) = (life.incarnation(), self.gateways.at(life.gateway()));
         let mut payload = ending.said;
         payload.set_reason(ending.reason);
         payload.set_disposition(ending.reason.disposition());
-        payload.last_session_seq = life.seq;
-        payload.last_activity_unix_nano = life.last_activity;
+        payload.last_session_seq = life.seq();
+        payload.last_activity_unix_nano = life.last_activity();
         let event = encode(&Parts {
             id: EventId::End { ledger: &self.settings.ledger_id, incarnation },
             hook: hook::SESSION_END,
             origin: &gateway.boot.origin,
-            session: Some(SessionParts { id: &life.id, key: &life.key, agent: &life.agent, incarnation }),
-            session_seq: life.seq + 1,
+            session: Some(Session::Parts(SessionParts {
+                id: life.id(),
+                key: life.key(),
+                agent: life.agent(),
+                incarnation,
+            })),
+            session_seq: life.seq() + 1,
             time_unix_nano: ending.time_unix_nano,
             traceparent: ending.traceparent,
             synthetic: ending.synthetic,
@@ -146,33 +142,24 @@ impl Machine {
         self.counters.sessions_ended += 1;
         self.lives.end(slot, End { event, reason: ending.reason, position });
         let life = LifeRef { incarnation, slot };
-        for ix in self.registry.indices() {
-            let subscriber = self.registry.at(ix);
+        let Self { registry, lives, closings, step, .. } = self;
+        let (held, mut cancelled) = (lives.at(slot), Vec::new());
+        for (ix, subscriber) in registry.iter_mut() {
             subscriber.marks.decide(slot);
             if subscriber.marks.is_settled(slot) {
-                self.end_is_due(ix, life);
+                subscriber.end_is_due(life, held, closings, step);
             } else if subscriber.marks.wants(slot) && subscriber.stream.is_none() {
-                self.cancel_start(ix, slot);
+                cancelled.push(ix);
             }
         }
+        cancelled.into_iter().for_each(|ix| self.cancel_start(ix, slot));
         self.lives.give_up_if_idle(slot);
     }
 
     /// The life has ended and this subscriber has settled its start: puts the end in its place.
     pub(crate) fn end_is_due(&mut self, ix: SubscriberIx, life: LifeRef) {
-        let Self { registry, lives, closings, .. } = self;
-        let held = lives.at(life.slot);
-        let (Some(position), Some(stream)) = (held.decided(), &mut registry.at(ix).stream) else { return };
-        let earlier = position <= stream.began;
-        let kind = if earlier { BatchKind::Redelivered } else { BatchKind::Live };
-        let turn = Turn { position, kind, due: Due::End { life, swept: false } };
-        // A drain waits for it, or CaughtUp does: behind announcements it would come too late.
-        if stream.phase != Phase::Live && (earlier || closings.drain(held)) {
-            stream.first.push_back(turn);
-        } else {
-            stream.live.push_back(turn);
-        }
-        self.wake(ix);
+        let Self { registry, lives, closings, step, .. } = self;
+        registry.at(ix).end_is_due(life, lives.at(life.slot), closings, step);
     }
 
     /// A start without an entry goes together with its end.
@@ -183,9 +170,8 @@ impl Machine {
 
     /// An entry is closed: nothing more of this life is due to this subscriber.
     pub(crate) fn close_entry(&mut self, ix: SubscriberIx, slot: Slot, outcome: Outcome) {
-        let subscriber = self.registry.at(ix).id.clone();
-        let incarnation = self.lives.at(slot).incarnation;
-        self.record(Record::Closed { subscriber, incarnation });
+        let incarnation = self.lives.at(slot).incarnation();
+        self.record(Record::Closed { subscriber: ix, incarnation });
         if let Some(stream) = self.registry.at(ix).stream.as_mut().filter(|it| it.phase != Phase::Live) {
             stream.closed.insert(incarnation);
         }
@@ -194,15 +180,15 @@ impl Machine {
 
     fn let_go(&mut self, ix: SubscriberIx, slot: Slot, outcome: Option<Outcome>) {
         let life = self.lives.at_mut(slot);
-        life.holders -= 1;
-        let life = LifeRef { incarnation: life.incarnation, slot };
+        life.let_go();
+        let life = LifeRef { incarnation: life.incarnation(), slot };
         self.count_in_closings(ix, life, outcome);
         self.forget_retry(ix, life);
         let subscriber = self.registry.at(ix);
         subscriber.marks.close(slot);
         subscriber.queue.release(life.incarnation);
         if let Some(stream) = &mut subscriber.stream {
-            stream.replay_ends.remove(&life.incarnation);
+            stream.end_is_replayed(life.incarnation);
         }
         self.unblock(ix, slot);
         self.lives.give_up_if_idle(slot);
@@ -212,12 +198,32 @@ impl Machine {
     /// The end of this life is written, or never will be: starts that waited for it have their turn.
     pub(crate) fn unblock(&mut self, ix: SubscriberIx, slot: Slot) {
         let subscriber = self.registry.at(ix);
+        if subscriber.waiting.is_empty() {
+            return; // for every end: that is no reason to hash
+        }
         let Some(waiting) = subscriber.waiting.remove(&slot) else { return };
         let Some(stream) = &mut subscriber.stream else { return };
         for life in waiting.into_iter().rev() {
-            let Some(held) = self.lives.get(life) else { continue };
-            let (position, due) = (held.position, Due::Start(life));
-            stream.live.push_front(Turn { position, kind: BatchKind::Live, due });
+            if self.lives.get(life).is_some() {
+                stream.live.push_front(Turn::overdue(BatchKind::Live, Due::Start(life)));
+            }
         }
+    }
+}
+
+impl Subscriber {
+    /// Puts the end of a life, whose start it has settled, in its place.
+    fn end_is_due(&mut self, life: LifeRef, held: &Life, closings: &Closings, step: &mut Step) {
+        let (Some(position), Some(stream)) = (held.decided(), &mut self.stream) else { return };
+        let earlier = position <= stream.began;
+        let kind = if earlier { BatchKind::Redelivered } else { BatchKind::Live };
+        let turn = Turn { position, kind, due: Due::End { life, swept: false } };
+        // A drain waits for it, or CaughtUp does: behind announcements it would come too late.
+        if stream.phase != Phase::Live && (earlier || closings.drain(held)) {
+            stream.first.push_back(turn);
+        } else {
+            stream.live.push_back(turn);
+        }
+        step.wake(stream);
     }
 }

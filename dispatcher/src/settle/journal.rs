@@ -6,6 +6,8 @@
 
 use bytes::Bytes;
 
+use crate::fanout::registry::SubscriberIx;
+
 /// One change of what must survive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Record {
@@ -21,16 +23,16 @@ pub(crate) enum Record {
     Decided { incarnation: u64, event: Bytes },
     /// The gateway ended this session in its present boot: a straggler must not start it again.
     Ended { gateway: Box<str>, session: Box<str>, incarnation: u64 },
-    /// A subscriber is known, with the epoch of its newest stream.
-    Subscribed { subscriber: Box<str>, stream_epoch: u64 },
+    /// A subscriber is known, with the epoch of its newest stream; by which number the records behind this one name it.
+    Subscribed { name: Box<str>, subscriber: SubscriberIx, stream_epoch: u64 },
     /// An entry is made: before the start's first byte, since the plugin may act on it and die.
-    Entry { subscriber: Box<str>, incarnation: u64 },
+    Entry { subscriber: SubscriberIx, incarnation: u64 },
     /// An entry's start is settled.
-    StartSettled { subscriber: Box<str>, incarnation: u64 },
+    StartSettled { subscriber: SubscriberIx, incarnation: u64 },
     /// An entry is closed: its end is settled, its start rejected, or the subscriber let go of it.
-    Closed { subscriber: Box<str>, incarnation: u64 },
-    /// A subscriber let go of everything.
-    Released { subscriber: Box<str> },
+    Closed { subscriber: SubscriberIx, incarnation: u64 },
+    /// A subscriber let go of everything. Another may get its number.
+    Released { subscriber: SubscriberIx },
 }
 
 impl Record {

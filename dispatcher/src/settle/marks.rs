@@ -1,6 +1,9 @@
 //! What one subscriber is due, as a few bits a life.
 
-use super::{bits::Bits, lives::Slot};
+use super::{
+    bits::{Bits, Pages, bit, slots},
+    lives::Slot,
+};
 
 /// The bits of one subscriber. What is due can always be computed from these and from whether the life has ended:
 ///
@@ -11,124 +14,179 @@ use super::{bits::Bits, lives::Slot};
 /// ```
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
+    pages: Pages<Word>,
+    open: usize,
+    settled: usize,
+    unwritten: usize,
+}
+
+/// The marks of 64 slots, side by side: whoever asks for one asks for another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Word {
     /// Its start is to be written; there is no entry yet.
-    want: Bits,
+    want: u64,
     /// It was handed the start, and the end is not settled: the open entries.
-    open: Bits,
+    open: u64,
     /// Open entries whose start is settled.
-    settled: Bits,
+    settled: u64,
     /// Starts that were written on the present stream.
-    start_written: Bits,
+    start_written: u64,
     /// Ends that were written on the present stream.
-    end_written: Bits,
+    end_written: u64,
     /// Ends that are decided, due (now, or once the start is settled), and not written on the present stream.
-    unwritten: Bits,
+    unwritten: u64,
 }
 
 impl Marks {
     pub(crate) fn wants(&self, slot: Slot) -> bool {
-        self.want.has(slot)
+        self.has(slot, |word| word.want)
     }
 
     pub(crate) fn is_open(&self, slot: Slot) -> bool {
-        self.open.has(slot)
+        self.has(slot, |word| word.open)
     }
 
     pub(crate) fn is_settled(&self, slot: Slot) -> bool {
-        self.settled.has(slot)
+        self.has(slot, |word| word.settled)
     }
 
     pub(crate) fn start_is_written(&self, slot: Slot) -> bool {
-        self.start_written.has(slot)
+        self.has(slot, |word| word.start_written)
     }
 
     pub(crate) fn end_is_written(&self, slot: Slot) -> bool {
-        self.end_written.has(slot)
+        self.has(slot, |word| word.end_written)
     }
 
-    /// Lives that have ended and whose end is still to be written on this stream.
-    pub(crate) fn unwritten(&self) -> &Bits {
-        &self.unwritten
+    /// Whether a life has ended and its end is still to be written on this stream.
+    pub(crate) fn is_unwritten(&self, slot: Slot) -> bool {
+        self.has(slot, |word| word.unwritten)
     }
 
     /// Whether the subscriber is due anything of this life.
     pub(crate) fn holds(&self, slot: Slot) -> bool {
-        self.want.has(slot) || self.open.has(slot)
+        self.has(slot, |word| word.want | word.open)
+    }
+
+    pub(crate) fn unwritten(&self) -> impl Iterator<Item = Slot> + '_ {
+        self.all(|word| word.unwritten)
+    }
+
+    pub(crate) fn unwritten_len(&self) -> usize {
+        self.unwritten
     }
 
     pub(crate) fn open(&self) -> impl Iterator<Item = Slot> + '_ {
-        self.open.iter()
+        self.all(|word| word.open)
+    }
+
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = Slot> + '_ {
+        self.all(|word| word.want)
     }
 
     /// Open entries of these lives.
     pub(crate) fn open_of<'a>(&'a self, lives: &'a Bits) -> impl Iterator<Item = Slot> + 'a {
-        self.open.both(lives)
+        self.both(lives, |word| word.open)
     }
 
     /// Those of these lives whose start is to be written.
     pub(crate) fn wanted_of<'a>(&'a self, lives: &'a Bits) -> impl Iterator<Item = Slot> + 'a {
-        self.want.both(lives)
+        self.both(lives, |word| word.want)
     }
 
     pub(crate) fn open_len(&self) -> usize {
-        self.open.len()
+        self.open
     }
 
     pub(crate) fn unsettled_len(&self) -> usize {
-        self.open.len() - self.settled.len()
-    }
-
-    pub(crate) fn wanted(&self) -> impl Iterator<Item = Slot> + '_ {
-        self.want.iter()
+        self.open - self.settled
     }
 
     pub(crate) fn want(&mut self, slot: Slot) {
-        self.want.insert(slot);
+        self.pages.change(slot, |word| word.want |= bit(slot));
     }
 
     pub(crate) fn write_start(&mut self, slot: Slot) {
-        self.want.remove(slot);
-        self.open.insert(slot);
-        self.start_written.insert(slot);
+        let bit = bit(slot);
+        let entry = self.pages.change(slot, |word| {
+            word.want &= !bit;
+            word.start_written |= bit;
+            insert(&mut word.open, bit)
+        });
+        self.open += usize::from(entry);
     }
 
     pub(crate) fn write_end(&mut self, slot: Slot) {
-        self.end_written.insert(slot);
-        self.unwritten.remove(slot);
+        let bit = bit(slot);
+        let was = self.pages.change(slot, |word| {
+            word.end_written |= bit;
+            remove(&mut word.unwritten, bit)
+        });
+        self.unwritten -= usize::from(was);
     }
 
     /// The life has ended.
     pub(crate) fn decide(&mut self, slot: Slot) {
         if self.holds(slot) {
-            self.unwritten.insert(slot);
+            let fresh = self.pages.change(slot, |word| insert(&mut word.unwritten, bit(slot)));
+            self.unwritten += usize::from(fresh);
         }
     }
 
     /// Says whether it was not settled before.
     pub(crate) fn settle_start(&mut self, slot: Slot) -> bool {
-        self.settled.insert(slot)
+        let fresh = self.pages.change(slot, |word| insert(&mut word.settled, bit(slot)));
+        self.settled += usize::from(fresh);
+        fresh
     }
 
     /// Nothing of this life is due any more.
     pub(crate) fn close(&mut self, slot: Slot) {
-        for bits in [
-            &mut self.want,
-            &mut self.open,
-            &mut self.settled,
-            &mut self.start_written,
-            &mut self.end_written,
-            &mut self.unwritten,
-        ] {
-            bits.remove(slot);
-        }
+        let bit = bit(slot);
+        let Self { pages, open, settled, unwritten } = self;
+        pages.change(slot, |word| {
+            word.want &= !bit;
+            word.start_written &= !bit;
+            word.end_written &= !bit;
+            *open -= usize::from(remove(&mut word.open, bit));
+            *settled -= usize::from(remove(&mut word.settled, bit));
+            *unwritten -= usize::from(remove(&mut word.unwritten, bit));
+        });
     }
 
     /// A stream ended: nothing is written on the next one.
     pub(crate) fn forget_written(&mut self, ended: impl Fn(Slot) -> bool) {
-        self.start_written.clear();
-        self.end_written.clear();
-        for slot in self.open.iter().chain(self.want.iter()).filter(|slot| ended(*slot)) {
-            self.unwritten.insert(slot);
+        let words: Vec<_> = self.pages.words().collect();
+        for (first, word) in words {
+            let due = slots(first, word.open | word.want).filter(|slot| ended(*slot));
+            let due = due.fold(0, |due, slot| due | bit(slot));
+            self.pages.change(first, |word| {
+                (word.start_written, word.end_written) = (0, 0);
+                word.unwritten |= due;
+            });
         }
+        self.unwritten = self.unwritten().count();
     }
+
+    fn has(&self, slot: Slot, mark: impl Fn(Word) -> u64) -> bool {
+        mark(self.pages.get(slot)) & bit(slot) != 0
+    }
+
+    fn all(&self, mark: impl Fn(Word) -> u64) -> impl Iterator<Item = Slot> {
+        self.pages.words().flat_map(move |(first, word)| slots(first, mark(word)))
+    }
+
+    fn both(&self, lives: &Bits, mark: impl Fn(Word) -> u64) -> impl Iterator<Item = Slot> {
+        self.pages.words().flat_map(move |(first, word)| slots(first, mark(word) & lives.word(first)))
+    }
+}
+
+/// Sets the bit; says whether it was not set.
+fn insert(word: &mut u64, bit: u64) -> bool {
+    std::mem::replace(word, *word | bit) & bit == 0
+}
+
+/// Clears the bit; says whether it was set.
+fn remove(word: &mut u64, bit: u64) -> bool {
+    std::mem::replace(word, *word & !bit) & bit != 0
 }

@@ -9,7 +9,7 @@ use hookwire_protocol::v1::{self, event::Payload, subscribe_response::Message};
 use prost::Message as _;
 
 use super::{Checked, rule};
-use crate::{serve::stream::StreamId, settle::journal::Record};
+use crate::{fanout::registry::SubscriberIx, serve::stream::StreamId, settle::journal::Record};
 
 /// Something that leaves the process.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub(super) struct Journal {
     decided: BTreeMap<u64, Bytes>,
     entries: BTreeSet<(Box<str>, u64)>,
     epochs: BTreeMap<Box<str>, u64>,
+    /// Whom a number names.
+    names: BTreeMap<SubscriberIx, Box<str>>,
 }
 
 impl Journal {
@@ -96,17 +98,18 @@ impl Journal {
             }
             Record::Entry { subscriber, incarnation } => {
                 rule!(self.started.contains_key(&incarnation), "never started");
-                rule!(self.epochs.contains_key(&subscriber), "nobody subscribed");
-                self.entries.insert((subscriber, incarnation));
+                let name = self.names.get(&subscriber).ok_or("nobody subscribed")?;
+                self.entries.insert((name.clone(), incarnation));
             }
-            Record::Subscribed { subscriber, stream_epoch } => {
+            Record::Subscribed { name, subscriber, stream_epoch } => {
                 let newest = self.epochs.values().max().copied().unwrap_or(0);
                 rule!(stream_epoch > newest, "the newest is {newest}");
-                self.epochs.insert(subscriber, stream_epoch);
+                self.epochs.insert(name.clone(), stream_epoch);
+                self.names.insert(subscriber, name);
             }
             Record::Released { subscriber } => {
-                self.entries.retain(|(holder, _)| *holder != subscriber);
-                rule!(self.epochs.contains_key(&subscriber), "nobody subscribed");
+                let name = self.names.remove(&subscriber).ok_or("nobody subscribed")?;
+                self.entries.retain(|(holder, _)| *holder != name);
             }
             Record::Ended { .. } | Record::StartSettled { .. } | Record::Closed { .. } => {}
         }
