@@ -1,0 +1,7 @@
+//! Hookwire beside what a user would pick instead, and beside the limit.
+//!
+//! [`case`] is what a scenario hands to the runner; [`runs`] lists them; [`results`] is what is written.
+
+pub mod case;
+pub mod results;
+pub mod runs;
