@@ -167,15 +167,13 @@ impl Stream {
         let kind = batch.kind();
         let received = Instant::now();
         let budget = Duration::from_millis(batch.budget_ms.into());
-        let mut seq = batch.first_seq;
-        for event in batch.events {
+        let deliveries = batch.events.into_iter().map(|event| {
             if let (Some(named), Some(session)) = (&mut self.named, &event.session) {
                 named.insert(session.incarnation);
             }
-            let facts = self.facts.clone();
-            work.take_in(seq, Delivery { event, kind, facts, received, budget });
-            seq = seq.wrapping_add(1);
-        }
+            Delivery { event, kind, facts: self.facts.clone(), received, budget }
+        });
+        work.take_batch(batch.first_seq, deliveries);
     }
 
     fn catch_up(&mut self, work: &mut Work) {
