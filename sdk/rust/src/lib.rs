@@ -38,7 +38,7 @@
 //! ```
 //!
 //! Modules, in reading order: `plugin` (the builder), `delivery` and `caught_up` (what your code gets), `outcome` (what it
-//! returns), `error`, `run`, `backoff`, `stream`, `work`, `dedupe`, `lanes`, `routes`, `begin`, `acks`, `address`.
+//! returns), `error`, `run`, `backoff`, `stream`, `call`, `work`, `dedupe`, `lanes`, `routes`, `begin`, `acks`, `address`.
 //!
 //! # Once, and at least once
 //!
@@ -51,6 +51,7 @@ mod acks;
 mod address;
 mod backoff;
 mod begin;
+mod call;
 mod caught_up;
 mod dedupe;
 mod delivery;
