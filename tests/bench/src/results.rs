@@ -96,8 +96,12 @@ pub enum Scenario {
     Clients,
     /// Neighbours of a stalled, a slow and a crashing subscriber.
     Isolation,
+    /// What a call of the embedded emitter takes of its caller's time.
+    Emit,
     /// The cost of a delivery as subscribers and sessions grow.
     Growth,
+    /// What the dispatcher remembers of live sessions.
+    Ledger,
 }
 
 /// The tokio flavour on both sides.
@@ -134,6 +138,10 @@ pub enum Metric {
     DrainMs,
     /// The dispatcher's resident memory at its largest, in bytes.
     PeakMemoryBytes,
+    /// Memory for each pair of a subscriber and a session that it saw start, in bytes.
+    BytesPerPair,
+    /// Memory for each live session beyond its start event and the pairs, in bytes.
+    BytesPerSession,
 }
 
 /// The middle of some samples, and how far they lie apart.
@@ -187,7 +195,9 @@ impl fmt::Display for Scenario {
             Self::Drain => "drain",
             Self::Clients => "clients",
             Self::Isolation => "isolation",
+            Self::Emit => "emit",
             Self::Growth => "growth",
+            Self::Ledger => "ledger",
         })
     }
 }

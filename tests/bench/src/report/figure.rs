@@ -20,6 +20,19 @@ pub fn times(value: f64) -> String {
     format!("{} ×", digits(value))
 }
 
+/// A whole number with its thousands apart: `100,000`.
+pub fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut written = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            written.push(',');
+        }
+        written.push(digit);
+    }
+    written
+}
+
 /// Writes a value in the largest unit that leaves at least one whole; units are in falling order.
 fn scaled(value: f64, units: &[(f64, &str)]) -> String {
     let fits = |(size, _): &&(f64, &str)| value.abs() >= *size * 0.9995;
@@ -54,6 +67,11 @@ mod tests {
         assert_eq!(nanos(1_162_000.0), "1.16 ms");
         assert_eq!(bytes(1.6), "1.6 B");
         assert_eq!(times(0.0623), "0.0623 ×");
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!([0, 999, 1_000, 100_000, 1_234_567].map(grouped), ["0", "999", "1,000", "100,000", "1,234,567"]);
     }
 
     #[test]

@@ -7,14 +7,15 @@ pub struct Axis {
     high: f64,
     from: f64,
     to: f64,
-    log: bool,
+    /// From tick to tick; none on a logarithmic axis.
+    step: Option<f64>,
 }
 
 impl Axis {
     /// From zero to a round figure at or beyond the largest value.
     pub fn linear(largest: f64, from: f64, to: f64) -> Self {
         let step = round_step(largest.max(f64::MIN_POSITIVE));
-        Self { low: 0.0, high: (largest / step).ceil().max(1.0) * step, from, to, log: false }
+        Self { low: 0.0, high: (largest / step).ceil().max(1.0) * step, from, to, step: Some(step) }
     }
 
     /// Logarithmic, from a round figure at or below the smallest value to one at or beyond the largest. Values that
@@ -26,26 +27,23 @@ impl Axis {
         }
         let (low, high) = (round_down(low.min(high)), round_up(high));
         let high = if high > low { high } else { low * 10.0 };
-        Self { low, high, from, to, log: true }
+        Self { low, high, from, to, step: None }
     }
 
     /// Where a value is, in pixels; what is off the paper is at its edge.
     pub fn at(&self, value: f64) -> f64 {
-        let share = match self.log {
-            true => (value.max(self.low) / self.low).ln() / (self.high / self.low).ln(),
-            false => (value - self.low) / (self.high - self.low),
+        let share = match self.step {
+            None => (value.max(self.low) / self.low).ln() / (self.high / self.low).ln(),
+            Some(_) => (value - self.low) / (self.high - self.low),
         };
         self.from + share.clamp(0.0, 1.0) * (self.to - self.from)
     }
 
     /// Round values along the axis, in rising order.
     pub fn ticks(&self) -> Vec<f64> {
-        match self.log {
-            true => self.log_ticks(),
-            false => {
-                let step = round_step(self.high);
-                (0..=(self.high / step).round() as u32).map(|tick| f64::from(tick) * step).collect()
-            }
+        match self.step {
+            None => self.log_ticks(),
+            Some(step) => (0..=(self.high / step).round() as u32).map(|tick| f64::from(tick) * step).collect(),
         }
     }
 
@@ -63,11 +61,11 @@ impl Axis {
     }
 }
 
-/// 1, 2 or 5 times a power of ten, such that four to nine steps make up the value.
+/// 1, 2 or 5 times a power of ten, such that three to ten steps make up the value.
 fn round_step(value: f64) -> f64 {
     let power = 10f64.powf((value / 5.0).log10().floor());
     let wanted = value / 5.0 / power;
-    power * if wanted > 4.0 { 5.0 } else if wanted > 1.5 { 2.0 } else { 1.0 }
+    power * if wanted > 3.0 { 5.0 } else if wanted > 1.5 { 2.0 } else { 1.0 }
 }
 
 fn round_down(value: f64) -> f64 {

@@ -5,7 +5,7 @@ use super::{
     axis::Axis,
     svg::{Anchor, Svg, Tone, width_of},
 };
-use crate::{report::figure, results::Spread};
+use crate::results::Spread;
 
 /// One bar.
 #[derive(Clone, Debug)]
@@ -55,20 +55,16 @@ fn draw(svg: &mut Svg, axis: &Axis, bar: &Bar, y: f64, write: fn(f64) -> String)
     svg.text(high.max(end) + 8.0, y + 4.5, Anchor::Start, "", &write(median));
 }
 
-/// A rate's bar is written in thousands and millions.
-pub fn rates(caption: &Caption<'_>, drawn: &[Bar]) -> String {
-    bars(caption, drawn, figure::count)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::figure::count;
 
     #[test]
     fn every_bar_has_its_label_and_its_figure() {
         let caption = Caption { title: "t", description: "d", unit: "a second" };
         let spread = Spread { min: 1e6, median: 2e6, max: 3e6 };
-        let drawn = rates(&caption, &[Bar { label: "raw <TCP>".into(), tone: Tone::Limit, spread }]);
+        let drawn = bars(&caption, &[Bar { label: "raw <TCP>".into(), tone: Tone::Limit, spread }], count);
         assert!(drawn.contains("raw &lt;TCP&gt;</text>") && drawn.contains(">2 M</text>"), "{drawn}");
         assert_eq!(drawn.matches("whisker\"").count(), 3, "{drawn}");
     }
@@ -76,6 +72,6 @@ mod tests {
     #[test]
     fn nothing_to_draw_is_a_chart_too() {
         let caption = Caption { title: "t", description: "d", unit: "" };
-        assert!(!rates(&caption, &[]).contains("NaN"));
+        assert!(!bars(&caption, &[], count).contains("NaN"));
     }
 }
