@@ -53,10 +53,13 @@ fn rates(rows: Rows<'_>, subscribers: u32, name: &'static str, title: &str) -> O
 }
 
 fn fan_out(rows: Rows<'_>) -> Option<Picture> {
-    let shown = rows.scenario(Scenario::Throughput).filter(|row| row.subscribers == 64 && row.runtime == SHOWN);
+    let wide = |row: &&Row| row.subscribers == 64 && row.runtime == SHOWN;
+    // A broker's bar would be so long that nobody could tell the others apart: it is in the table.
+    let direct = |row: &&Row| row.contender == names::HOOKWIRE || row.spread(Metric::BrokerCpuNs).is_none();
+    let shown = rows.scenario(Scenario::Throughput).filter(wide).filter(direct);
     bar_chart(
         "fan-out-cpu",
-        "64 subscribers: CPU time of who fans out",
+        "64 subscribers: CPU time of who fans out, without the brokers",
         "for each delivery, multi-thread; the line spans the rounds",
         shown,
         figure::nanos,
@@ -174,9 +177,10 @@ fn line_chart(
     for (label, point) in points {
         match drawn.iter_mut().find(|line| line.label == label) {
             Some(line) => line.points.push(point),
-            None => drawn.push(Line { tone: line_tone(&label, drawn.len()), label, points: vec![point] }),
+            None => drawn.push(Line { label, tone: Tone::Ours, points: vec![point] }),
         }
     }
+    colour(&mut drawn);
     drawn.iter_mut().for_each(|line| line.points.sort_by(|one, other| one.0.total_cmp(&other.0)));
     let each = drawn.iter().filter_map(|line| {
         let ((from, low), (to, high)) = (line.points.first()?, line.points.last()?);
@@ -203,10 +207,10 @@ fn tone(row: &Row) -> Tone {
     }
 }
 
-fn line_tone(label: &str, index: usize) -> Tone {
-    match (label, index % 3) {
-        (names::HOOKWIRE, _) | (_, 0) => Tone::Ours,
-        (_, 1) => Tone::Peer,
-        _ => Tone::Second,
-    }
+/// Hookwire has its own colour; where it is not one of the lines, the first has it.
+fn colour(lines: &mut [Line]) {
+    let ours = lines.iter().position(|line| line.label == names::HOOKWIRE).unwrap_or(0);
+    let others = [Tone::Peer, Tone::Second, Tone::Third].into_iter().cycle();
+    let lines = lines.iter_mut().enumerate().filter(|(index, _)| *index != ours);
+    lines.zip(others).for_each(|((_, line), tone)| line.tone = tone);
 }

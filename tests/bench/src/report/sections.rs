@@ -55,12 +55,7 @@ fn verdicts(results: &Results) -> String {
             table.row([format!("**{group}**"), String::new(), String::new(), String::new()]);
         }
         let readings = (target.read)(Rows::of(results));
-        let reached = readings.iter().map(|reading| match reading.under.as_str() {
-            "" => (target.write)(reading.figure),
-            under => format!("{} ({under})", (target.write)(reading.figure)),
-        });
-        let reached = reached.collect::<Vec<_>>().join(", ");
-        table.row([target.what.clone(), target.asked(), reached, target.judge(&readings).words()]);
+        table.row([target.what.clone(), target.asked(), target.reached(&readings), target.judge(&readings).words()]);
     }
     table.finish()
 }
@@ -69,13 +64,13 @@ fn verdicts(results: &Results) -> String {
 fn run(results: &Results) -> String {
     let (machine, settings) = (&results.machine, &results.settings);
     let mut text = format!(
-        "- {}, {} cores, {} of memory, {}\n- {} rounds of everything, interleaved: {}. Events of {} bytes.\n",
+        "- {}, {} cores, {} of memory, {}\n- {} rounds of everything, interleaved, in {:.0} minutes. Events of {} bytes.\n",
         machine.cpu,
         machine.cores,
         figure::bytes(machine.memory_bytes as f64),
         machine.kernel,
         settings.rounds,
-        figure::nanos(results.took_seconds * 1e9),
+        results.took_seconds / 60.0,
         settings.event_bytes
     );
     if settings.scale != 1.0 {
@@ -117,7 +112,7 @@ fn by_runtime(results: &Results, scenario: Scenario, subscribers: Option<u32>, c
     for (runtime, name) in RUNTIMES {
         let belongs = |row: &&Row| row.runtime == runtime && subscribers.is_none_or(|count| row.subscribers == count);
         let listed: Vec<_> = rows.scenario(scenario).filter(belongs).collect();
-        text.push_str(&format!("\n{name}:\n\n{}", table(rows, &listed, columns)));
+        text.push_str(&format!("{name}:\n\n{}\n", table(rows, &listed, columns)));
     }
     text
 }

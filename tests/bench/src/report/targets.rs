@@ -231,7 +231,7 @@ fn against(rows: Rows<'_>, ours: Key<'_>, peer: &str, metric: Metric) -> Option<
 fn figures<'a>(rows: impl Iterator<Item = &'a Row>, metric: Metric) -> Vec<Reading> {
     rows.filter_map(|row| {
         let figure = row.spread(metric)?.median;
-        Some(Reading { under: row.contender.clone(), figure })
+        Some(Reading { under: format!("{}, subscribers {}", row.contender, row.subscribers), figure })
     })
     .collect()
 }

@@ -2,6 +2,9 @@
 
 use super::rows::Rows;
 
+/// Readings that are all listed.
+const FEW: usize = 3;
+
 /// One figure that was asked for.
 pub struct Target {
     /// The heading that it stands under.
@@ -57,12 +60,7 @@ pub enum Verdict {
 impl Target {
     /// Holds the worst of these readings against floor and aim.
     pub fn judge(&self, readings: &[Reading]) -> Verdict {
-        let figures = readings.iter().map(|reading| reading.figure);
-        let worst = match self.better {
-            Better::More => figures.reduce(f64::min),
-            Better::Less => figures.reduce(f64::max),
-        };
-        let Some(worst) = worst else { return Verdict::NotMeasured };
+        let Some(&Reading { figure: worst, .. }) = self.worst(readings) else { return Verdict::NotMeasured };
         let holds = |bound: f64| match self.better {
             Better::More => worst >= bound,
             Better::Less => worst <= bound,
@@ -71,6 +69,26 @@ impl Target {
             (false, _) => Verdict::Missed { by: (worst - self.floor).abs() / self.floor },
             (true, Some(aim)) if !holds(aim) => Verdict::FloorOnly,
             (true, _) => Verdict::Reached,
+        }
+    }
+
+    /// The readings in words: all where there are few, else the worst.
+    pub fn reached(&self, readings: &[Reading]) -> String {
+        let say = |reading: &Reading| match reading.under.as_str() {
+            "" => (self.write)(reading.figure),
+            under => format!("{} ({under})", (self.write)(reading.figure)),
+        };
+        if readings.len() <= FEW {
+            return readings.iter().map(say).collect::<Vec<_>>().join(", ");
+        }
+        self.worst(readings).map(|worst| format!("at worst {}", say(worst))).unwrap_or_default()
+    }
+
+    fn worst<'a>(&self, readings: &'a [Reading]) -> Option<&'a Reading> {
+        let by_figure = |one: &&Reading, other: &&Reading| one.figure.total_cmp(&other.figure);
+        match self.better {
+            Better::More => readings.iter().min_by(by_figure),
+            Better::Less => readings.iter().max_by(by_figure),
         }
     }
 
@@ -101,8 +119,8 @@ impl Verdict {
 mod tests {
     use super::*;
 
-    fn judged(better: Better, figures: &[f64]) -> Verdict {
-        let target = Target {
+    fn target(better: Better) -> Target {
+        Target {
             group: "",
             what: String::new(),
             better,
@@ -110,9 +128,22 @@ mod tests {
             aim: Some(if better == Better::More { 20.0 } else { 10.0 }),
             write: super::super::figure::times,
             read: Box::new(|_| Vec::new()),
-        };
-        let readings: Vec<_> = figures.iter().map(|figure| Reading { under: String::new(), figure: *figure }).collect();
-        target.judge(&readings)
+        }
+    }
+
+    fn readings(figures: &[f64]) -> Vec<Reading> {
+        figures.iter().map(|figure| Reading { under: format!("at {figure}"), figure: *figure }).collect()
+    }
+
+    fn judged(better: Better, figures: &[f64]) -> Verdict {
+        target(better).judge(&readings(figures))
+    }
+
+    #[test]
+    fn of_many_readings_the_worst_is_named() {
+        assert_eq!(target(Better::Less).reached(&readings(&[1.0, 2.0])), "1 × (at 1), 2 × (at 2)");
+        assert_eq!(target(Better::Less).reached(&readings(&[1.0, 4.0, 3.0, 2.0])), "at worst 4 × (at 4)");
+        assert_eq!(target(Better::More).reached(&[]), "");
     }
 
     #[test]
