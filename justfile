@@ -29,6 +29,11 @@ python:
     cargo build --release
     python3 docs/python/check.py
 
+# The comparison: everything, five rounds, and docs/benchmarks.md with its charts
+bench *flags:
+    cargo build --release
+    cargo bench -p hookwire-bench --bench compare -- --docs {{justfile_directory()}}/docs {{flags}}
+
 # Everything that CI runs
 ci:
     .ci/run

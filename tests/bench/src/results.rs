@@ -3,7 +3,7 @@
 //! A [`Row`] is one thing that was measured, in as many samples as there were rounds. Nothing is averaged before it is
 //! written; [`Row::spread`] is the one way to read a figure.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
@@ -153,6 +153,20 @@ pub struct Spread {
     pub median: f64,
     /// The largest.
     pub max: f64,
+}
+
+impl Results {
+    /// Those of an earlier run.
+    ///
+    /// # Errors
+    /// The file cannot be read, or was written by another version of this program.
+    pub fn read(file: &Path) -> io::Result<Self> {
+        let results: Self = serde_json::from_slice(&fs::read(file)?)?;
+        match results.schema {
+            SCHEMA => Ok(results),
+            other => Err(io::Error::other(format!("results of schema {other}; this is {SCHEMA}"))),
+        }
+    }
 }
 
 impl Row {

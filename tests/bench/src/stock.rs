@@ -127,7 +127,9 @@ impl Language {
             return Ok(folder);
         }
         let write = |(name, content): (&str, &str)| fs::write(folder.join(name), content);
-        fs::create_dir_all(&folder).and_then(|()| self.files.into_iter().try_for_each(write)).map_err(broken)?;
+        fs::create_dir_all(&folder)
+            .and_then(|()| self.files.into_iter().try_for_each(write))
+            .map_err(broken)?;
         (self.install)(&folder).map_err(|failure| match failure {
             Failure::Wrong(why) => Failure::NotMeasured(format!("{} cannot be installed: {why}", self.name)),
             absent => absent,
@@ -210,7 +212,13 @@ impl Stock {
             Form::Batches => (language.events[0], "Hookwire's own stream, an ack for each message"),
             Form::PerEvent => (language.events[1], "a message and an ack for each event"),
         };
-        let load = Load { events: bench.scaled(events), subscribers: 1, sessions: SESSIONS, rate: None, ends: false };
+        let load = Load {
+            events: bench.scaled(events),
+            subscribers: 1,
+            sessions: SESSIONS,
+            rate: None,
+            ends: false,
+        };
         Self { language, form, label: Label { scenario: Scenario::Clients, contender: "", note }, load }
     }
 
@@ -235,7 +243,8 @@ impl Stock {
         let deliveries = deliveries.to_string();
         let plugin = folder.join(self.language.files[0].0);
         let args = [plugin.as_path(), form.as_ref(), address.as_ref(), deliveries.as_ref()];
-        let mut plugin = ear.start(PLUGIN, program, args.into_iter().chain(more.iter().map(PathBuf::as_path)))?;
+        let mut plugin =
+            ear.start(PLUGIN, program, args.into_iter().chain(more.iter().map(PathBuf::as_path)))?;
         let line = ear.hear()?.line.ok_or_else(|| plugin.gone())?;
         match serde_json::from_str(&line) {
             Ok(FromPlugin::Ready) => Ok(plugin),
@@ -262,7 +271,9 @@ fn attend(ear: &Ear, producer: &mut Process, plugin: &mut Process, form: Form) -
         }
         let line = said.line.ok_or_else(|| plugin.gone())?;
         match serde_json::from_str(&line) {
-            Ok(FromPlugin::Acked { count, lost: 0 }) if form == Form::Batches => producer.tell(&count.to_string())?,
+            Ok(FromPlugin::Acked { count, lost: 0 }) if form == Form::Batches => {
+                producer.tell(&count.to_string())?
+            }
             Ok(FromPlugin::Acked { lost: 0, .. }) => {} // the producer hears the acks itself
             Ok(FromPlugin::Measured { at_unix_nano, .. }) => consumed = Some(at_unix_nano),
             _ => return Err(Failure::Wrong(line)),

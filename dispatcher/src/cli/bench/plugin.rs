@@ -38,6 +38,12 @@ pub(in crate::cli) struct Args {
     /// How many deliveries are measured
     #[arg(long, value_name = "M")]
     measured: u64,
+    /// How long it takes for each event, like one that has work to do
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0)]
+    delay_us: u64,
+    /// Rather be hung up on than miss events when it falls behind
+    #[arg(long)]
+    disconnect: bool,
 }
 
 pub(in crate::cli) fn run(args: Args) -> Result<(), Failure> {

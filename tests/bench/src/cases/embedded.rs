@@ -32,7 +32,7 @@ pub struct Embedded {
 /// What a plugin says. Its own words: it is not this crate's.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum FromPlugin {
+pub(crate) enum FromPlugin {
     Ready,
     Acked { count: u64, lost: u64 },
     Measured { at_unix_nano: u64, latency: Vec<(u64, u64)> },
@@ -92,7 +92,8 @@ impl Embedded {
             let name = format!("plugin-{index}");
             let who = ["bench-plugin", "--to", &address, "--name", &name, "--subscribers", "1"];
             let what = ["--gateway", GATEWAY, "--starts", &starts, "--measured", &measured];
-            let process = run.ear.start(PRODUCER + 1 + index, &bench.hookwire, who.into_iter().chain(what))?;
+            let process =
+                run.ear.start(PRODUCER + 1 + index, &bench.hookwire, who.into_iter().chain(what))?;
             run.plugins.push(Plugin { process, is_ready: false, acked: 0, measured: None });
         }
         while !run.plugins.iter().all(|plugin| plugin.is_ready) {

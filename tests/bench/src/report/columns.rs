@@ -19,24 +19,25 @@ pub const SUBSCRIBERS: Column = ("subscribers", |_, row| row.subscribers.to_stri
 /// How many sessions there were.
 pub const SESSIONS: Column = ("sessions", |_, row| figure::grouped(row.sessions));
 /// A drain's size, or a ledger's.
-pub const PAIRS: Column = ("sessions × subscribers", |_, row| {
-    format!("{} × {}", figure::grouped(row.sessions), row.subscribers)
-});
+pub const PAIRS: Column =
+    ("sessions × subscribers", |_, row| format!("{} × {}", figure::grouped(row.sessions), row.subscribers));
 
 /// The rate's median.
-pub const RATE: Column = ("deliveries a second", |_, row| middle(row, Metric::DeliveriesPerSecond, figure::count));
+pub const RATE: Column =
+    ("deliveries a second", |_, row| middle(row, Metric::DeliveriesPerSecond, figure::count));
 /// The rate's extremes.
 pub const RATE_RANGE: Column =
     ("min – max", |_, row| range(row.spread(Metric::DeliveriesPerSecond), figure::count));
 /// The rate beside Hookwire's.
 pub const RATE_OF_OURS: Column =
-    ("of Hookwire's rate", |rows, row| share(rows, row, names::HOOKWIRE, Metric::DeliveriesPerSecond));
+    ("of Hookwire's rate", |rows, row| share(rows, row, names::EMBEDDED, Metric::DeliveriesPerSecond));
 /// The rate beside the limit.
 pub const RATE_OF_RAW: Column =
     ("of raw TCP's", |rows, row| share(rows, row, names::RAW_TCP, Metric::DeliveriesPerSecond));
 
 /// CPU of whoever makes the events.
-pub const PRODUCER_CPU: Column = ("CPU: producer", |_, row| middle(row, Metric::ProducerCpuNs, figure::nanos));
+pub const PRODUCER_CPU: Column =
+    ("CPU: producer", |_, row| middle(row, Metric::ProducerCpuNs, figure::nanos));
 /// CPU of a broker or a daemon.
 pub const MIDDLE_CPU: Column = ("in the middle", |_, row| middle(row, Metric::BrokerCpuNs, figure::nanos));
 /// CPU of the plugins.
@@ -58,7 +59,8 @@ pub const P99: Column = ("p99", |_, row| middle(row, Metric::P99Us, micros));
 /// 99.9 % took at most this.
 pub const P999: Column = ("p99.9", |_, row| middle(row, Metric::P999Us, micros));
 /// The p50 beside Hookwire's.
-pub const P50_OF_OURS: Column = ("of Hookwire's p50", |rows, row| share(rows, row, names::HOOKWIRE, Metric::P50Us));
+pub const P50_OF_OURS: Column =
+    ("of Hookwire's p50", |rows, row| share(rows, row, names::EMBEDDED, Metric::P50Us));
 /// The p50 beside the limit.
 pub const P50_OF_RAW: Column = ("of raw TCP's", |rows, row| share(rows, row, names::RAW_TCP, Metric::P50Us));
 
@@ -72,10 +74,12 @@ pub const DRAIN_EACH: Column = ("a delivery", |_, row| {
     written(median(row, Metric::DrainMs).map(|ms| ms / deliveries), millis)
 });
 /// The time beside Hookwire's.
-pub const DRAIN_OF_OURS: Column = ("of Hookwire's", |rows, row| share(rows, row, names::HOOKWIRE, Metric::DrainMs));
+pub const DRAIN_OF_OURS: Column =
+    ("of Hookwire's", |rows, row| share(rows, row, names::DAEMON, Metric::DrainMs));
 
 /// What a subscriber's memory of a session takes.
-pub const PAIR_BYTES: Column = ("a (subscriber, session)", |_, row| middle(row, Metric::BytesPerPair, figure::bytes));
+pub const PAIR_BYTES: Column =
+    ("a (subscriber, session)", |_, row| middle(row, Metric::BytesPerPair, figure::bytes));
 /// What a session takes.
 pub const SESSION_BYTES: Column = ("a session", |_, row| middle(row, Metric::BytesPerSession, figure::bytes));
 /// What the process took at its largest.

@@ -12,7 +12,10 @@ pub fn nanos(value: f64) -> String {
 
 /// A size in bytes: `1.6 B`, `12.5 MiB`.
 pub fn bytes(value: f64) -> String {
-    scaled(value, &[((1u64 << 30) as f64, " GiB"), ((1u64 << 20) as f64, " MiB"), (1024.0, " KiB"), (1.0, " B")])
+    scaled(
+        value,
+        &[((1u64 << 30) as f64, " GiB"), ((1u64 << 20) as f64, " MiB"), (1024.0, " KiB"), (1.0, " B")],
+    )
 }
 
 /// How many times one figure is another: `41.5 ×`, `0.62 ×`.
@@ -71,7 +74,10 @@ mod tests {
 
     #[test]
     fn thousands_stand_apart() {
-        assert_eq!([0, 999, 1_000, 100_000, 1_234_567].map(grouped), ["0", "999", "1,000", "100,000", "1,234,567"]);
+        assert_eq!(
+            [0, 999, 1_000, 100_000, 1_234_567].map(grouped),
+            ["0", "999", "1,000", "100,000", "1,234,567"]
+        );
     }
 
     #[test]

@@ -64,9 +64,12 @@ fn page(results: &Results, pictures: &[Picture]) -> String {
 fn filled(results: &Results, pictures: &[Picture], name: &str) -> String {
     if let Some(name) = name.strip_prefix("picture ") {
         let picture = pictures.iter().find(|picture| picture.name == name);
-        return picture.map(|Picture { name, alt, .. }| format!("![{alt}]({FOLDER}/{name}.svg)")).unwrap_or_default();
+        return picture
+            .map(|Picture { name, alt, .. }| format!("![{alt}]({FOLDER}/{name}.svg)"))
+            .unwrap_or_default();
     }
-    let section = sections::section(results, name).expect("the page is compiled in, and a test fills all of it");
+    let section =
+        sections::section(results, name).expect("the page is compiled in, and a test fills all of it");
     section.trim_end().to_owned()
 }
 

@@ -10,9 +10,12 @@ use super::{
     },
     columns::{micros, millis},
     figure, names,
-    rows::{Rows, dispatcher_cpu, total_cpu},
+    rows::{Rows, dispatcher_cpu, is_of, total_cpu},
 };
-use crate::results::{Metric, Results, Row, Runtime, Scenario, Spread};
+use crate::{
+    results::{Metric, Results, Row, Runtime, Scenario, Spread},
+    stock::BATCHES,
+};
 
 /// A chart as a file beside the page.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,8 +28,8 @@ pub struct Picture {
     pub svg: String,
 }
 
-/// The runtime that charts show: the one that the shipped binary has.
-const SHOWN: Runtime = Runtime::MultiThread;
+/// The runtime that charts show: the one that every contender has in every scenario.
+const SHOWN: Runtime = Runtime::CurrentThread;
 
 /// Every chart for which there are rows.
 pub fn pictures(results: &Results) -> Vec<Picture> {
@@ -46,21 +49,27 @@ pub fn pictures(results: &Results) -> Vec<Picture> {
 }
 
 fn rates(rows: Rows<'_>, subscribers: u32, name: &'static str, title: &str) -> Option<Picture> {
-    let shown = rows.scenario(Scenario::Throughput).filter(|row| row.subscribers == subscribers && row.runtime == SHOWN);
-    bar_chart(name, title, "deliveries a second, multi-thread; the line spans the rounds", shown, figure::count, |row| {
-        row.spread(Metric::DeliveriesPerSecond)
-    })
+    let shown =
+        rows.scenario(Scenario::Throughput).filter(|row| row.subscribers == subscribers && is_of(row, SHOWN));
+    bar_chart(
+        name,
+        title,
+        "deliveries a second, current_thread; the line spans the rounds",
+        shown,
+        figure::count,
+        |row| row.spread(Metric::DeliveriesPerSecond),
+    )
 }
 
 fn fan_out(rows: Rows<'_>) -> Option<Picture> {
-    let wide = |row: &&Row| row.subscribers == 64 && row.runtime == SHOWN;
+    let wide = |row: &&Row| row.subscribers == 64 && is_of(row, SHOWN);
     // A broker's bar would be so long that nobody could tell the others apart: it is in the table.
-    let direct = |row: &&Row| row.contender == names::HOOKWIRE || row.spread(Metric::BrokerCpuNs).is_none();
+    let direct = |row: &&Row| is_ours(&row.contender) || row.spread(Metric::BrokerCpuNs).is_none();
     let shown = rows.scenario(Scenario::Throughput).filter(wide).filter(direct);
     bar_chart(
         "fan-out-cpu",
         "64 subscribers: CPU time of who fans out, without the brokers",
-        "for each delivery, multi-thread; the line spans the rounds",
+        "for each delivery, current_thread; the line spans the rounds",
         shown,
         figure::nanos,
         dispatcher_cpu,
@@ -70,9 +79,14 @@ fn fan_out(rows: Rows<'_>) -> Option<Picture> {
 fn clients(rows: Rows<'_>) -> Option<Picture> {
     let title = "Plugins in stock grpcio and grpc-js: acknowledged deliveries a second";
     let shown = rows.scenario(Scenario::Clients);
-    bar_chart("clients", title, "deliveries a second; the line spans the rounds", shown, figure::count, |row| {
-        row.spread(Metric::DeliveriesPerSecond)
-    })
+    bar_chart(
+        "clients",
+        title,
+        "deliveries a second; the line spans the rounds",
+        shown,
+        figure::count,
+        |row| row.spread(Metric::DeliveriesPerSecond),
+    )
 }
 
 fn bar_chart<'a>(
@@ -95,7 +109,7 @@ fn bar_chart<'a>(
 fn latency(rows: Rows<'_>) -> Option<Picture> {
     let title = "1,000 events a second: from emission to receipt";
     let metrics = [Metric::P50Us, Metric::P99Us, Metric::P999Us];
-    let shown = rows.scenario(Scenario::Latency).filter(|row| row.runtime == SHOWN);
+    let shown = rows.scenario(Scenario::Latency).filter(|row| is_of(row, SHOWN));
     let drawn = shown.filter_map(|row| {
         let median = |metric| row.spread(metric).map(|spread| spread.median);
         let values = metrics.into_iter().map(median).collect::<Option<Vec<_>>>()?;
@@ -104,14 +118,14 @@ fn latency(rows: Rows<'_>) -> Option<Picture> {
     let drawn: Vec<_> = drawn.collect();
     let each = drawn.iter().map(|dots| format!("{}: p50 {}", dots.label, micros(dots.values[0])));
     let alt = described(title, each)?;
-    let caption = Caption { title, description: &alt, unit: "multi-thread; logarithmic" };
+    let caption = Caption { title, description: &alt, unit: "current_thread; logarithmic" };
     let svg = dots(&caption, &["p50", "p99", "p99.9"], &drawn, micros);
     Some(Picture { name: "latency", svg, alt })
 }
 
 /// One line for each contender over the number of ends.
 fn drains(rows: Rows<'_>) -> Option<Picture> {
-    let shown = rows.scenario(Scenario::Drain).filter(|row| row.runtime == SHOWN);
+    let shown = rows.scenario(Scenario::Drain).filter(|row| is_of(row, SHOWN));
     let points = shown.filter_map(|row| {
         let ms = row.spread(Metric::DrainMs)?.median;
         Some((row.contender.clone(), (row.sessions as f64 * f64::from(row.subscribers), ms)))
@@ -120,7 +134,7 @@ fn drains(rows: Rows<'_>) -> Option<Picture> {
         "drain",
         "Drain: from the order to the last acknowledgement",
         "time",
-        "ends: sessions × subscribers, multi-thread; both axes are logarithmic",
+        "ends: sessions × subscribers, current_thread; both axes are logarithmic",
         points,
         millis,
     )
@@ -131,7 +145,10 @@ fn subscribers(rows: Rows<'_>) -> Option<Picture> {
     let shown = rows.scenario(Scenario::Growth).filter(|row| row.sessions == fewest);
     let points = shown.flat_map(|row| {
         let at = |name: &str, cpu: Option<f64>| Some((name.to_owned(), (f64::from(row.subscribers), cpu?)));
-        [at("dispatcher", dispatcher_cpu(row).map(|spread| spread.median)), at("all processes", total_cpu(row))]
+        [
+            at("dispatcher", dispatcher_cpu(row).map(|spread| spread.median)),
+            at("all processes", total_cpu(row)),
+        ]
     });
     line_chart(
         "growth-subscribers",
@@ -202,14 +219,18 @@ fn described(title: &str, each: impl Iterator<Item = String>) -> Option<String> 
 fn tone(row: &Row) -> Tone {
     match row.contender.as_str() {
         names::RAW_TCP | names::RAW_UNIX | names::PROTOBUF => Tone::Limit,
-        name if name.starts_with(names::HOOKWIRE) || name.ends_with(crate::stock::BATCHES) => Tone::Ours,
+        name if is_ours(name) => Tone::Ours,
         _ => Tone::Peer,
     }
 }
 
+fn is_ours(contender: &str) -> bool {
+    [names::EMBEDDED, names::DAEMON].contains(&contender) || contender.ends_with(BATCHES)
+}
+
 /// Hookwire has its own colour; where it is not one of the lines, the first has it.
 fn colour(lines: &mut [Line]) {
-    let ours = lines.iter().position(|line| line.label == names::HOOKWIRE).unwrap_or(0);
+    let ours = lines.iter().position(|line| is_ours(&line.label)).unwrap_or(0);
     let others = [Tone::Peer, Tone::Second, Tone::Third].into_iter().cycle();
     let lines = lines.iter_mut().enumerate().filter(|(index, _)| *index != ours);
     lines.zip(others).for_each(|((_, line), tone)| line.tone = tone);

@@ -1,5 +1,6 @@
 //! Finding rows, and what their figures come to beside each other.
 
+use super::names;
 use crate::results::{Metric, Results, Row, Runtime, Scenario, Spread};
 
 /// The rows of a run, to ask for.
@@ -66,6 +67,12 @@ impl<'a> Key<'a> {
     }
 }
 
+/// Whether a row stands among those of a runtime. The daemon stands among all: it is measured as it is served, with a
+/// thread for each core, between a gateway and plugins that have one.
+pub fn is_of(row: &Row, runtime: Runtime) -> bool {
+    row.runtime == runtime || row.contender == names::DAEMON
+}
+
 /// CPU time of the dispatcher, or of who stands in its place, in nanoseconds a delivery: the process in the middle, or
 /// where there is none the one that makes the events.
 pub fn dispatcher_cpu(row: &Row) -> Option<Spread> {
@@ -92,7 +99,12 @@ pub(super) mod tests {
     use super::*;
 
     /// A row with one sample of each figure.
-    pub(crate) fn row(scenario: Scenario, contender: &str, subscribers: u32, figures: &[(Metric, f64)]) -> Row {
+    pub(crate) fn row(
+        scenario: Scenario,
+        contender: &str,
+        subscribers: u32,
+        figures: &[(Metric, f64)],
+    ) -> Row {
         Row {
             scenario,
             contender: contender.to_owned(),
@@ -101,7 +113,10 @@ pub(super) mod tests {
             sessions: 1,
             events: 1,
             note: String::new(),
-            samples: figures.iter().map(|(metric, figure)| (*metric, vec![*figure])).collect::<BTreeMap<_, _>>(),
+            samples: figures
+                .iter()
+                .map(|(metric, figure)| (*metric, vec![*figure]))
+                .collect::<BTreeMap<_, _>>(),
             error: None,
             not_measured: None,
         }

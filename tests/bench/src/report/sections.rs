@@ -4,11 +4,11 @@ use super::{
     columns::{
         ALL_CPU, Column, DISPATCHER_CPU, DISPATCHER_CPU_RANGE, DRAIN, DRAIN_EACH, DRAIN_OF_OURS, DRAIN_RANGE,
         MIDDLE_CPU, P50, P50_OF_OURS, P50_OF_RAW, P50_RANGE, P99, P999, PAIR_BYTES, PAIRS, PEAK, PLUGIN_CPU,
-        PRODUCER_CPU, RATE, RATE_OF_OURS, RATE_OF_RAW, RATE_RANGE, RUNTIME, SESSION_BYTES, SESSIONS, SUBSCRIBERS, WHO,
-        table,
+        PRODUCER_CPU, RATE, RATE_OF_OURS, RATE_OF_RAW, RATE_RANGE, RUNTIME, SESSION_BYTES, SESSIONS,
+        SUBSCRIBERS, WHO, table,
     },
     figure,
-    rows::Rows,
+    rows::{Rows, is_of},
     table::Table,
     targets::{RUNTIMES, targets},
 };
@@ -55,7 +55,12 @@ fn verdicts(results: &Results) -> String {
             table.row([format!("**{group}**"), String::new(), String::new(), String::new()]);
         }
         let readings = (target.read)(Rows::of(results));
-        table.row([target.what.clone(), target.asked(), target.reached(&readings), target.judge(&readings).words()]);
+        table.row([
+            target.what.clone(),
+            target.asked(),
+            target.reached(&readings),
+            target.judge(&readings).words(),
+        ]);
     }
     table.finish()
 }
@@ -75,7 +80,9 @@ fn run(results: &Results) -> String {
     );
     if settings.scale != 1.0 {
         let scale = settings.scale;
-        text.push_str(&format!("- **Not a full run**: sizes are {scale} of those that the figures are meant for.\n"));
+        text.push_str(&format!(
+            "- **Not a full run**: sizes are {scale} of those that the figures are meant for.\n"
+        ));
     }
     if !settings.only.is_empty() {
         text.push_str(&format!("- **Only a part**: rows named {}.\n", settings.only.join(", ")));
@@ -110,7 +117,8 @@ fn by_runtime(results: &Results, scenario: Scenario, subscribers: Option<u32>, c
     let rows = Rows::of(results);
     let mut text = String::new();
     for (runtime, name) in RUNTIMES {
-        let belongs = |row: &&Row| row.runtime == runtime && subscribers.is_none_or(|count| row.subscribers == count);
+        let belongs =
+            |row: &&Row| is_of(row, runtime) && subscribers.is_none_or(|count| row.subscribers == count);
         let listed: Vec<_> = rows.scenario(scenario).filter(belongs).collect();
         text.push_str(&format!("{name}:\n\n{}\n", table(rows, &listed, columns)));
     }

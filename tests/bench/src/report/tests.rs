@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{rows::tests::row, *};
-use crate::results::{Machine, Metric, SCHEMA, Scenario, Settings};
+use crate::results::{Machine, Metric, Runtime, SCHEMA, Scenario, Settings};
 
 fn results(rows: Vec<crate::results::Row>) -> Results {
     Results {
@@ -34,16 +34,17 @@ fn every_chart_has_its_place_on_the_page() {
     use Metric::{ConsumerCpuNs, DeliveriesPerSecond, DrainMs, P50Us, P99Us, P999Us, ProducerCpuNs};
     let cost = [(DeliveriesPerSecond, 1e6), (ProducerCpuNs, 100.0), (ConsumerCpuNs, 300.0)];
     let mut rows = vec![
-        row(Scenario::Throughput, names::HOOKWIRE, 1, &cost),
-        row(Scenario::Throughput, names::HOOKWIRE, 8, &cost),
-        row(Scenario::Throughput, names::HOOKWIRE, 64, &cost),
-        row(Scenario::Latency, names::HOOKWIRE, 1, &[(P50Us, 90.0), (P99Us, 200.0), (P999Us, 300.0)]),
-        row(Scenario::Drain, names::HOOKWIRE, 32, &[(DrainMs, 900.0)]),
+        row(Scenario::Throughput, names::EMBEDDED, 1, &cost),
+        row(Scenario::Throughput, names::EMBEDDED, 8, &cost),
+        row(Scenario::Throughput, names::EMBEDDED, 64, &cost),
+        row(Scenario::Latency, names::EMBEDDED, 1, &[(P50Us, 90.0), (P99Us, 200.0), (P999Us, 300.0)]),
+        row(Scenario::Drain, names::DAEMON, 32, &[(DrainMs, 900.0)]),
         row(Scenario::Clients, "anything", 1, &cost),
-        row(Scenario::Growth, names::HOOKWIRE, 1, &cost),
-        row(Scenario::Growth, names::HOOKWIRE, 1, &cost),
+        row(Scenario::Growth, names::DAEMON, 1, &cost),
+        row(Scenario::Growth, names::DAEMON, 1, &cost),
     ];
     rows[7].sessions = 1000;
+    rows.iter_mut().for_each(|row| row.runtime = Runtime::CurrentThread);
     let (results, page) = (results(rows.clone()), written(rows));
     let drawn = pictures(&results);
     assert_eq!(drawn.len(), 9);
@@ -54,10 +55,11 @@ fn every_chart_has_its_place_on_the_page() {
 
 #[test]
 fn a_miss_is_named_as_one_and_what_is_absent_says_why() {
-    let rate = |contender, rate| row(Scenario::Throughput, contender, 1, &[(Metric::DeliveriesPerSecond, rate)]);
+    let rate =
+        |contender, rate| row(Scenario::Throughput, contender, 1, &[(Metric::DeliveriesPerSecond, rate)]);
     let mut redis = rate(names::REDIS, 1.0);
     (redis.samples, redis.not_measured) = (BTreeMap::new(), Some("redis-server is not installed".into()));
-    let page = written(vec![rate(names::HOOKWIRE, 3e6), rate(names::UNARY, 1e5), redis]);
+    let page = written(vec![rate(names::EMBEDDED, 3e6), rate(names::UNARY, 1e5), redis]);
     let line = page.lines().find(|line| line.contains(&format!("against {}", names::UNARY))).unwrap();
     assert!(line.contains("30 × (multi-thread)") && line.contains("**missed by 14 %**"), "{line}");
     assert!(page.contains("multi-thread: not measured: redis-server is not installed"), "{page}");
@@ -69,7 +71,10 @@ fn what_is_written_replaces_what_was() {
     let stale = docs.path().join(FOLDER).join("stale.svg");
     fs::create_dir_all(stale.parent().unwrap()).unwrap();
     fs::write(&stale, "").unwrap();
-    write(&results(vec![row(Scenario::Drain, names::HOOKWIRE, 8, &[(Metric::DrainMs, 9.0)])]), docs.path()).unwrap();
+    write(&results(vec![row(Scenario::Drain, names::DAEMON, 8, &[(Metric::DrainMs, 9.0)])]), docs.path())
+        .unwrap();
     assert!(!stale.exists());
-    assert!(docs.path().join("benchmarks.md").exists() && docs.path().join(FOLDER).join("drain.svg").exists());
+    assert!(
+        docs.path().join("benchmarks.md").exists() && docs.path().join(FOLDER).join("drain.svg").exists()
+    );
 }

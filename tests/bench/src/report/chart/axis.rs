@@ -43,7 +43,9 @@ impl Axis {
     pub fn ticks(&self) -> Vec<f64> {
         match self.step {
             None => self.log_ticks(),
-            Some(step) => (0..=(self.high / step).round() as u32).map(|tick| f64::from(tick) * step).collect(),
+            Some(step) => {
+                (0..=(self.high / step).round() as u32).map(|tick| f64::from(tick) * step).collect()
+            }
         }
     }
 
@@ -65,7 +67,14 @@ impl Axis {
 fn round_step(value: f64) -> f64 {
     let power = 10f64.powf((value / 5.0).log10().floor());
     let wanted = value / 5.0 / power;
-    power * if wanted > 3.0 { 5.0 } else if wanted > 1.5 { 2.0 } else { 1.0 }
+    power
+        * if wanted > 3.0 {
+            5.0
+        } else if wanted > 1.5 {
+            2.0
+        } else {
+            1.0
+        }
 }
 
 fn round_down(value: f64) -> f64 {

@@ -78,14 +78,22 @@ mod tests {
     #[test]
     fn every_point_has_a_mark_and_every_line_its_name() {
         let caption = Caption { title: "t", description: "d", unit: "ns" };
-        let line = |label: &str, tone| Line { label: label.into(), tone, points: vec![(1.0, 400.0), (1000.0, 130.0)] };
+        let line = |label: &str, tone| Line {
+            label: label.into(),
+            tone,
+            points: vec![(1.0, 400.0), (1000.0, 130.0)],
+        };
         let drawn = lines(
             &caption,
             "subscribers",
             &[line("dispatcher", Tone::Ours), line("everything", Tone::Second)],
             figure::nanos,
         );
-        assert_eq!((drawn.matches("ours mark").count(), drawn.matches("second mark").count()), (2, 2), "{drawn}");
+        assert_eq!(
+            (drawn.matches("ours mark").count(), drawn.matches("second mark").count()),
+            (2, 2),
+            "{drawn}"
+        );
         assert!(drawn.contains(">everything</text>") && drawn.contains(">subscribers</text>"), "{drawn}");
     }
 }

@@ -138,7 +138,9 @@ impl Svg {
         let class = tone.class();
         match mark {
             Mark::Circle => {
-                self.push(format_args!("<circle class=\"{class} mark\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4.5\"/>"));
+                self.push(format_args!(
+                    "<circle class=\"{class} mark\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4.5\"/>"
+                ));
             }
             Mark::Square => {
                 let (x, y) = (x - 4.0, y - 4.0);
