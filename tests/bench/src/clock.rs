@@ -35,6 +35,8 @@ mod tests {
 
     #[test]
     fn a_process_that_is_gone_is_an_error() {
-        assert!(cpu_ns(i32::MAX as u32).is_err());
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        assert!(cpu_ns(child.id()).is_err());
     }
 }

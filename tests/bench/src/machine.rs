@@ -46,7 +46,8 @@ fn printed(command: &[&str]) -> Option<String> {
 }
 
 fn version_in(text: &str) -> Option<String> {
-    let is_version = |word: &&str| word.contains('.') && word.starts_with(|first: char| first.is_ascii_digit());
+    let is_version =
+        |word: &&str| word.contains('.') && word.starts_with(|first: char| first.is_ascii_digit());
     let words = text.split_whitespace().map(|word| word.trim_start_matches("v=").trim_start_matches('v'));
     words.into_iter().find(is_version).map(str::to_owned)
 }

@@ -9,8 +9,7 @@ use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::{
     case::{Bench, Case, Failure},
-    clock,
-    machine,
+    clock, machine,
     results::{Results, Row, SCHEMA},
     runs,
 };
@@ -136,7 +135,8 @@ mod tests {
     }
 
     fn row_after(failure: Failure) -> Row {
-        let settings = Settings { rounds: 4, scale: 1.0, only: Vec::new(), event_bytes: crate::load::EVENT_BYTES };
+        let settings =
+            Settings { rounds: 4, scale: 1.0, only: Vec::new(), event_bytes: crate::load::EVENT_BYTES };
         let bench = Bench { settings, hookwire: "hookwire".into() };
         measure(&bench, vec![Box::new(Fails { measured: Cell::new(0), failure })]).remove(0)
     }

@@ -28,12 +28,6 @@ impl Credit {
         self.acknowledged.wait_for(|&acknowledged| acknowledged >= needed).await?;
         Ok(())
     }
-
-    /// Waits until everything that went is acknowledged.
-    pub(super) async fn settled(mut self) -> Result<(), BoxError> {
-        self.acknowledged.wait_for(|&acknowledged| acknowledged >= self.used).await?;
-        Ok(())
-    }
 }
 
 impl Acknowledged {
@@ -56,8 +50,6 @@ mod tests {
         assert!(blocked.is_err());
         acknowledged.through(1);
         tokio::time::timeout(moment, producer.take(0)).await.unwrap().unwrap();
-        acknowledged.through(11);
-        producer.settled().await.unwrap();
     }
 
     #[tokio::test]

@@ -3,8 +3,8 @@
 use std::{convert::Infallible, sync::Arc};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, Full};
 use hookwire_protocol::v1::Event;
+use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::{Request, Response, body::Incoming, client::conn::http1::SendRequest, service::service_fn};
 use hyper_util::rt::TokioIo;
 use prost::Message as _;
@@ -87,7 +87,8 @@ async fn serve(listener: TcpListener, desk: Arc<Desk>) -> Result<(), BoxError> {
         stream.set_nodelay(true)?;
         let desk = Arc::clone(&desk);
         let answer = service_fn(move |request| answer(request, Arc::clone(&desk)));
-        let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
+        let connection =
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
         tokio::spawn(connection);
     }
 }

@@ -84,7 +84,7 @@ pub(super) async fn consume(stage: Stage) -> Result<Report, BoxError> {
         while let Some(message) = next {
             received.take(Event::decode(message.payload)?.time_unix_nano);
             outgoing.publish(&message.reply, "", b"+ACK");
-            if received.events() % PULL == 0 {
+            if received.events().is_multiple_of(PULL) {
                 request_more(&mut outgoing);
             }
             next = incoming.take()?;

@@ -21,7 +21,7 @@ use crate::role::{BoxError, Report, Side, Stage};
 const CALLS_IN_FLIGHT: usize = 64;
 
 /// Code that prost made of `proto/peers.proto`.
-#[allow(missing_docs, clippy::all)] // generated: its comments are in the .proto
+#[allow(missing_docs, unreachable_pub, clippy::all)] // generated: its comments are in the .proto
 mod peers {
     tonic::include_proto!("hookwire.bench.peers");
 }

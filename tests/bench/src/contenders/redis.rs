@@ -1,6 +1,6 @@
 //! Redis Streams: XADD in a pipeline, XREADGROUP of up to 256, one XACK for each of those.
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use hookwire_protocol::v1::Event;
 use prost::Message as _;
 
@@ -47,7 +47,11 @@ pub(super) async fn produce(mut stage: Stage) -> Result<Report, BoxError> {
     Ok(Report::sent(source.sent()))
 }
 
-async fn read_answers(mut incoming: Incoming, acknowledged: Acknowledged, events: u64) -> Result<(), BoxError> {
+async fn read_answers(
+    mut incoming: Incoming,
+    acknowledged: Acknowledged,
+    events: u64,
+) -> Result<(), BoxError> {
     for stored in 1..=events {
         incoming.next().await?;
         acknowledged.through(stored);
@@ -91,7 +95,17 @@ pub(super) async fn consume(stage: Stage) -> Result<Report, BoxError> {
 
 fn read(outgoing: &mut Outgoing) {
     let words: [&[u8]; 11] = [
-        b"XREADGROUP", b"GROUP", b"plugins", b"plugin", b"COUNT", b"256", b"BLOCK", BLOCK_MS, b"STREAMS", b"hooks", b">",
+        b"XREADGROUP",
+        b"GROUP",
+        b"plugins",
+        b"plugin",
+        b"COUNT",
+        b"256",
+        b"BLOCK",
+        BLOCK_MS,
+        b"STREAMS",
+        b"hooks",
+        b">",
     ];
     outgoing.command(&words);
 }
@@ -116,9 +130,7 @@ mod tests {
     #[test]
     fn entries_are_found_where_redis_puts_them() {
         let bytes = |text: &'static str| Value::Bytes(Bytes::from(text));
-        let entry = |id, event| {
-            Value::Array(vec![bytes(id), Value::Array(vec![bytes("e"), bytes(event)])])
-        };
+        let entry = |id, event| Value::Array(vec![bytes(id), Value::Array(vec![bytes("e"), bytes(event)])]);
         let stream = vec![bytes("hooks"), Value::Array(vec![entry("1-0", "a"), entry("1-1", "b")])];
         let found = entries(Value::Array(vec![Value::Array(stream)])).unwrap();
         assert_eq!(found, [("1-0".into(), "a".into()), ("1-1".into(), "b".into())]);

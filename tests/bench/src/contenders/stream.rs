@@ -4,11 +4,7 @@
 use std::pin::Pin;
 
 use hookwire_protocol::v1::Event;
-use tokio::{
-    net::TcpListener,
-    sync::mpsc,
-    task::JoinSet,
-};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
 use tonic::{
     Request, Response, Status, Streaming,
@@ -65,7 +61,9 @@ pub(super) async fn produce(mut stage: Stage) -> Result<Report, BoxError> {
     let (subscribers, mut arriving) = mpsc::channel(1);
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tokio::spawn(
-        Server::builder().add_service(PerEventServer::new(Gateway { subscribers })).serve_with_incoming(incoming),
+        Server::builder()
+            .add_service(PerEventServer::new(Gateway { subscribers }))
+            .serve_with_incoming(incoming),
     );
     let (mut streams, mut acks) = (Vec::new(), JoinSet::new());
     for _ in 0..load.subscribers {

@@ -3,11 +3,7 @@
 use std::sync::Arc;
 
 use hookwire_protocol::v1::Event;
-use tokio::{
-    net::TcpListener,
-    sync::Mutex,
-    task::JoinSet,
-};
+use tokio::{net::TcpListener, sync::Mutex, task::JoinSet};
 use tonic::{
     Request, Response, Status,
     transport::{Endpoint, Server, server::TcpIncoming},

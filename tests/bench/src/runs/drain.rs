@@ -17,8 +17,14 @@ pub(super) fn cases(bench: &Bench) -> Vec<Box<dyn Case>> {
     for sessions in [1_000, 10_000, 100_000] {
         for subscribers in [1, 8, 32] {
             let scaled = bench.scaled(sessions);
-            let hookwire = label("Hookwire daemon", "the dispatcher makes the ends, of sessions that it remembers");
-            cases.push(Box::new(Daemon { label: hookwire, mode: Mode::Drain, subscribers, sessions: scaled }));
+            let hookwire =
+                label("Hookwire daemon", "the dispatcher makes the ends, of sessions that it remembers");
+            cases.push(Box::new(Daemon {
+                label: hookwire,
+                mode: Mode::Drain,
+                subscribers,
+                sessions: scaled,
+            }));
             let stream = label("per-event stream", "the gateway has its ends at hand");
             cases.push(Box::new(contest(stream, Contender::PerEvent, subscribers, scaled)));
             if sessions * u64::from(subscribers) <= UNARY_ENDS {

@@ -25,10 +25,20 @@ const fn entry(name: &'static str, contender: Contender, events: u64, note: &'st
 }
 
 const ENTRIES: [Entry; 8] = [
-    entry("raw TCP", Contender::Raw, 8_000_000, "frames, 256 a write; cumulative acknowledgement at each read"),
+    entry(
+        "raw TCP",
+        Contender::Raw,
+        8_000_000,
+        "frames, 256 a write; cumulative acknowledgement at each read",
+    ),
     entry("raw TCP + protobuf", Contender::Protobuf, 3_000_000, "the same, each event encoded and decoded"),
     entry("unary gRPC", Contender::Unary, 60_000, "one connection, 64 calls in flight"),
-    entry("per-event stream", Contender::PerEvent, 1_000_000, "gRPC, a message an event, a message an answer"),
+    entry(
+        "per-event stream",
+        Contender::PerEvent,
+        1_000_000,
+        "gRPC, a message an event, a message an answer",
+    ),
     entry("HTTP webhook", Contender::Http, 60_000, "HTTP/1.1, 64 connections kept alive, 64 in flight"),
     Entry {
         broker: Some(Broker::Nats),
@@ -59,8 +69,10 @@ const ENTRIES: [Entry; 8] = [
     },
 ];
 
-const EMBEDDED: &str = "the gateway's process is the dispatcher's; 6000 events ahead of the slowest acknowledgement";
-const DAEMON: &str = "gateway, dispatcher and plugins are processes; 6000 events ahead of the slowest acknowledgement";
+const EMBEDDED: &str =
+    "the gateway's process is the dispatcher's; 6000 events ahead of the slowest acknowledgement";
+const DAEMON: &str =
+    "gateway, dispatcher and plugins are processes; 6000 events ahead of the slowest acknowledgement";
 
 /// One subscriber first, then more.
 pub(super) fn cases(bench: &Bench) -> Vec<Box<dyn Case>> {
@@ -74,7 +86,11 @@ pub(super) fn cases(bench: &Bench) -> Vec<Box<dyn Case>> {
     let [raw, ..] = &ENTRIES;
     let unix = Label { contender: "raw Unix socket", ..label(raw.name, raw.note) };
     let events = bench.scaled(raw.events);
-    cases.push(Box::new(Contest { label: unix, unix: true, ..contest(raw, Runtime::CurrentThread, 1, events) }));
+    cases.push(Box::new(Contest {
+        label: unix,
+        unix: true,
+        ..contest(raw, Runtime::CurrentThread, 1, events)
+    }));
     cases.push(Box::new(daemon(1, bench.scaled(1_000_000))));
     for (subscribers, deliveries) in [(8, 4_000_000), (64, 4_000_000)] {
         let each = |deliveries: u64| bench.scaled(deliveries / u64::from(subscribers));

@@ -15,7 +15,8 @@ const READ_BYTES: usize = 256 << 10;
 /// No line and no payload of a run is larger.
 const MAX_BYTES: usize = 1 << 20;
 
-const CONNECT: &str = r#"CONNECT {"verbose":false,"pedantic":false,"lang":"rust","version":"0","protocol":1}"#;
+const CONNECT: &str =
+    r#"CONNECT {"verbose":false,"pedantic":false,"lang":"rust","version":"0","protocol":1}"#;
 
 /// What comes from the server.
 pub(crate) struct Incoming {
