@@ -91,7 +91,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 /// Shows on a terminal's stderr how far it is.
 fn bar(plan: &Plan) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(plan.deliveries()), ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}");
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len}");
     bar.set_style(style.expect("a constant template"));
     bar
 }

@@ -65,6 +65,8 @@ struct Drain {
     last_ack_ms: Option<u32>,
     /// From the gateway's call to the report.
     wall_ms: f64,
+    /// From the gateway's call until every plugin had acknowledged every end: its dispatcher may take them in later.
+    plugins_ms: f64,
 }
 
 /// What a bench found. Its names are those of `--json`.
@@ -93,11 +95,22 @@ pub(super) struct Outcome {
 impl Outcome {
     /// Puts together what was heard and what it cost.
     pub(super) fn new(plan: &Plan, heard: &Heard, cpu: Nanoseconds, memory_bytes: Bytes) -> Self {
-        let (fired, drained) = (heard.gateway.fired, heard.gateway.drained.as_ref());
-        let is_drain = plan.mode == Mode::Drain;
-        let began = if is_drain { drained.map(|it| it.at_unix_nano) } else { fired.map(|(at, _)| at) };
-        let ended = heard.plugins.iter().filter_map(|plugin| plugin.measured_at).max();
-        let elapsed_s = ended.unwrap_or(0).saturating_sub(began.unwrap_or(0)) as f64 / 1e9;
+        let fired = heard.gateway.fired;
+        let ended = heard.plugins.iter().filter_map(|plugin| plugin.measured_at).max().unwrap_or_default();
+        let seconds_since = |at_unix_nano: u64| ended.saturating_sub(at_unix_nano) as f64 / 1e9;
+        let drained = heard.gateway.drained.as_ref().filter(|_| plan.mode == Mode::Drain);
+        let drain = drained.map(|it| Drain {
+            ends: it.ends,
+            report_elapsed_ms: it.elapsed_ms,
+            last_ack_ms: it.last_ack_ms,
+            wall_ms: it.wall_ms,
+            plugins_ms: tenths(seconds_since(it.at_unix_nano) * 1e3),
+        });
+        let elapsed_s = match &drain {
+            // A drain knows when the last acknowledgement was taken in, not only when it was sent.
+            Some(drain) => drain.wall_ms.max(drain.plugins_ms) / 1e3,
+            None => fired.map_or(0.0, |(at, _)| seconds_since(at)),
+        };
         let deliveries = plan.deliveries().saturating_sub(heard.lost());
         Self {
             mode: plan.mode,
@@ -114,12 +127,7 @@ impl Outcome {
             cpu_ns_per_delivery: cpu.per(deliveries),
             latency_us: heard.latency.quantiles(),
             memory_bytes,
-            drain: drained.filter(|_| is_drain).map(|it| Drain {
-                ends: it.ends,
-                report_elapsed_ms: it.elapsed_ms,
-                last_ack_ms: it.last_ack_ms,
-                wall_ms: it.wall_ms,
-            }),
+            drain,
             version: env!("CARGO_PKG_VERSION"),
             must_not_lose: plan.must_not_lose,
         }
@@ -153,11 +161,11 @@ impl Outcome {
     }
 
     fn title(&self) -> String {
-        let (mode, subscribers, sessions) = (self.mode, self.subscribers, self.sessions);
-        match mode {
-            Mode::Drain => format!("drain: {sessions} sessions, {subscribers} subscribers"),
-            Mode::Throughput => format!("throughput: {} events, {subscribers} subscribers", self.events),
-            Mode::Latency => format!("latency: {} events, {subscribers} subscribers", self.events),
+        let subscribers = self.subscribers;
+        match self.mode {
+            Mode::Drain => format!("drain, sessions × subscribers: {} × {subscribers}", self.sessions),
+            Mode::Throughput => format!("throughput, events × subscribers: {} × {subscribers}", self.events),
+            Mode::Latency => format!("latency, events × subscribers: {} × {subscribers}", self.events),
         }
     }
 
@@ -211,6 +219,7 @@ impl Outcome {
             ["reported, elapsed".to_owned(), format!("{} ms", drain.report_elapsed_ms)],
             ["reported, last answer".to_owned(), known(last_ack)],
             ["seen by the gateway".to_owned(), format!("{:.1} ms", drain.wall_ms)],
+            ["every plugin has every end".to_owned(), format!("{:.1} ms", drain.plugins_ms)],
         ]
     }
 }
@@ -222,4 +231,65 @@ fn known(value: Option<String>) -> String {
 /// More digits are noise.
 fn tenths(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::heard::{Heard, Role},
+        *,
+    };
+
+    fn plan(mode: Mode, must_not_lose: bool) -> Plan {
+        let events = if mode == Mode::Drain { 0 } else { 10 };
+        Plan { mode, subscribers: 2, sessions: 10, events, payload: 180, rate: None, must_not_lose }
+    }
+
+    fn outcome(plan: &Plan, lines: &[(Role, &str)]) -> Outcome {
+        let mut heard = Heard::new(2);
+        lines.iter().for_each(|(role, line)| heard.line(*role, line).unwrap());
+        let cpu = Nanoseconds { gateway: Some(205), dispatcher: None, plugins: Some(2_000) };
+        Outcome::new(plan, &heard, cpu, Bytes::default())
+    }
+
+    const MEASURED: &str = r#"{"type":"measured","at_unix_nano":3000000000,"latency":[[2000,10]]}"#;
+
+    #[test]
+    fn throughput_is_from_the_first_event_to_the_last_ack() {
+        let found = outcome(
+            &plan(Mode::Throughput, true),
+            &[
+                (Role::Gateway, r#"{"type":"fired","at_unix_nano":1000000000,"event_bytes":246}"#),
+                (Role::Plugin(0), &MEASURED.replace('3', "2")),
+                (Role::Plugin(1), MEASURED),
+            ],
+        );
+        assert_eq!((found.elapsed_s, found.deliveries_per_s, found.deliveries), (2.0, 10.0, 20));
+        assert_eq!(found.cpu_ns_per_delivery.gateway, Some(10.3));
+        assert!(found.json().contains(r#""dispatcher":null,"plugins":100.0"#), "{}", found.json());
+        assert!(found.lines().contains("CPU a delivery, dispatcher: not known"), "{}", found.lines());
+        assert!(found.table().starts_with("throughput, events × subscribers: 10 × 2"), "{}", found.table());
+        found.judge().unwrap();
+    }
+
+    #[test]
+    fn a_drain_is_to_its_report() {
+        let drained = concat!(
+            r#"{"type":"drained","at_unix_nano":1000000000,"ends":20,"elapsed_ms":3999,"last_ack_ms":3998,"#,
+            r#""wall_ms":4000.0}"#,
+        );
+        let lines = [(Role::Gateway, drained), (Role::Plugin(0), MEASURED), (Role::Plugin(1), MEASURED)];
+        let found = outcome(&plan(Mode::Drain, true), &lines);
+        assert_eq!((found.elapsed_s, found.deliveries_per_s), (4.0, 5.0));
+        assert!(found.lines().contains("every plugin has every end: 2000.0 ms"), "{}", found.lines());
+    }
+
+    #[test]
+    fn a_loss_is_judged_by_who_chose_the_rate() {
+        let lost = [(Role::Plugin(0), r#"{"type":"acked","count":20,"lost":3}"#)];
+        let strict = outcome(&plan(Mode::Throughput, true), &lost);
+        assert_eq!((strict.deliveries, strict.lost), (17, 3));
+        assert_eq!(strict.judge().expect_err("a loss").exit, Exit::Fault);
+        outcome(&plan(Mode::Throughput, false), &lost).judge().unwrap();
+    }
 }

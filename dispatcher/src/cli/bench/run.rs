@@ -140,7 +140,9 @@ impl<'a> Run<'a> {
             }
             Mode::Drain => {
                 self.tell(ToGateway::Drain).await?;
-                self.until("all ends are acknowledged", Heard::is_measured).await?;
+                // To the report: acknowledgements are to be taken in, too.
+                let is_over = |heard: &Heard| heard.is_measured() && heard.gateway.drained.is_some();
+                self.until("all ends are acknowledged", is_over).await?;
             }
         }
         Ok(self.cpu().since(&before))
@@ -148,9 +150,10 @@ impl<'a> Run<'a> {
 
     /// The gateway's sessions are over; in a drain they were what was measured.
     async fn drain(&mut self) -> Result<(), Failure> {
-        if self.plan.mode != Mode::Drain {
-            self.tell(ToGateway::Drain).await?;
+        if self.plan.mode == Mode::Drain {
+            return Ok(());
         }
+        self.tell(ToGateway::Drain).await?;
         self.until("the drain is over", |heard| heard.gateway.drained.is_some()).await
     }
 
