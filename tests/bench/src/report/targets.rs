@@ -39,7 +39,7 @@ fn one_subscriber() -> Vec<Target> {
         (names::PROTOBUF, 0.5, 0.75),
     ];
     let target = |(peer, floor, aim)| Target {
-        group: "1. One subscriber",
+        group: "One subscriber",
         what: format!("deliveries a second, against {peer}"),
         better: More,
         floor,
@@ -58,7 +58,7 @@ fn one_subscriber() -> Vec<Target> {
 
 fn fan_out() -> Vec<Target> {
     let asked = |subscribers: u32, peer: &'static str, floor, aim| Target {
-        group: "2. Fan-out",
+        group: "Fan-out",
         what: format!("dispatcher CPU a delivery with {subscribers} subscribers, against {peer}"),
         better: Less,
         floor,
@@ -84,7 +84,7 @@ fn fan_out() -> Vec<Target> {
 
 fn latency() -> Vec<Target> {
     let asked = |peer: &'static str, floor, aim| Target {
-        group: "3. Latency at 1,000 events a second",
+        group: "Latency at 1,000 events a second",
         what: format!("p50, against {peer}"),
         better: Less,
         floor,
@@ -101,7 +101,7 @@ fn latency() -> Vec<Target> {
     vec![asked(names::RAW_TCP, 4.0, Some(2.5)), asked(names::UNARY, 0.65, None)]
 }
 
-const DRAIN: &str = "4. Drain, every end acknowledged";
+const DRAIN: &str = "Drain, every end acknowledged";
 
 fn drains() -> Vec<Target> {
     vec![
@@ -152,7 +152,7 @@ fn drain(contender: &str, runtime: Runtime, sessions: u64, subscribers: u32) -> 
 fn ledger() -> Vec<Target> {
     let asked = |what: &str, floor, metric| {
         from_rows(
-            "5. Ledger, at 100,000 sessions × 32 subscribers",
+            "Ledger, at 100,000 sessions × 32 subscribers",
             what,
             Less,
             floor,
@@ -171,7 +171,7 @@ fn clients() -> Vec<Target> {
         .iter()
         .map(|language| {
             let what = format!("stock {}, against its own per-event form", language.name);
-            from_rows("7. Stock clients", &what, More, language.floor, figure::times, |rows| {
+            from_rows("Stock clients", &what, More, language.floor, figure::times, |rows| {
                 let rate = |contender: &str| {
                     let key = Key { scenario: Scenario::Clients, ..throughput(contender, MultiThread, 1) };
                     rows.median(key, Metric::DeliveriesPerSecond)
@@ -195,7 +195,7 @@ fn neighbours() -> Vec<Target> {
         });
         pairs.collect::<Vec<_>>()
     };
-    const GROUP: &str = "8. Neighbours of a stalled, a slow and a crashing subscriber";
+    const GROUP: &str = "Neighbours of a stalled, a slow and a crashing subscriber";
     vec![
         from_rows(
             GROUP,
@@ -219,7 +219,7 @@ fn neighbours() -> Vec<Target> {
 fn emitting() -> Vec<Target> {
     let asked = |what, floor, metric| {
         from_rows(
-            "8. `emit()` waits for nobody",
+            "`emit()` waits for nobody",
             what,
             Less,
             floor,
