@@ -82,6 +82,7 @@ pub(super) fn run(isolation: &Isolation, hookwire: &Path) -> Result<Heard, Failu
     run.gateway.tell(r#"{"type":"fire"}"#)?;
     loop {
         if let (Some(began_ns), Some((ended_ns, took))) = (run.began_ns, run.measured) {
+            run.dispatcher.kill(); // or it would wait for the frozen one to take its ends
             return Ok(Heard { began_ns, ended_ns, took });
         }
         run.hear()?;

@@ -183,17 +183,18 @@ fn clients() -> Vec<Target> {
 }
 
 fn neighbours() -> Vec<Target> {
-    let find = |rows: Rows<'_>, contender: &str| {
-        let row = rows.scenario(Scenario::Isolation).find(|row| row.contender == contender);
-        row.cloned()
-    };
-    let compared = move |rows: Rows<'_>, metric, compare: fn(f64, f64) -> f64| {
-        let median = |row: Option<Row>| row?.spread(metric).map(|spread| spread.median);
-        let pairs = isolation::PAIRS.iter().filter_map(|(with, without)| {
-            let figure = compare(median(find(rows, with))?, median(find(rows, without))?);
-            Some(Reading { under: (*with).to_owned(), figure })
-        });
-        pairs.collect::<Vec<_>>()
+    let compared = |rows: Rows<'_>, metric, compare: fn(f64, f64) -> f64| {
+        let median = |contender: &str| {
+            let row = rows.scenario(Scenario::Isolation).find(|row| row.contender == contender)?;
+            row.spread(metric).map(|spread| spread.median)
+        };
+        let both = |(with, without): &(&'static str, &str)| Some((*with, median(with).zip(median(without))?));
+        readings(
+            isolation::PAIRS
+                .iter()
+                .filter_map(both)
+                .map(|(under, (with, without))| (under, Some(compare(with, without)))),
+        )
     };
     const GROUP: &str = "Neighbours of a stalled, a slow and a crashing subscriber";
     vec![
