@@ -3,6 +3,7 @@
 use std::{
     ffi::OsStr,
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    path::Path,
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio},
     sync::mpsc::{Receiver, Sender, channel},
     thread::{self, JoinHandle},
@@ -69,7 +70,8 @@ impl Ear {
         args: impl IntoIterator<Item = impl AsRef<OsStr>>,
     ) -> Result<Process, Failure> {
         let program = program.as_ref();
-        let name = program.to_string_lossy().into_owned();
+        // Without its folder: what is said of it is published.
+        let name = Path::new(program).file_name().unwrap_or(program).to_string_lossy().into_owned();
         let mut command = Command::new(program);
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| match error.kind() {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     case::{Bench, Case, Failure},
@@ -86,7 +86,7 @@ impl Progress {
             self.bar.set_message(text);
             self.bar.inc(1);
         } else {
-            eprintln!("{:>12}  {text}", HumanDuration(self.began.elapsed()).to_string());
+            eprintln!("{:>4} s  {text}", self.began.elapsed().as_secs());
         }
     }
 

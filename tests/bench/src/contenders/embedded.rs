@@ -33,12 +33,13 @@ pub(super) async fn produce(mut stage: Stage) -> Result<Report, BoxError> {
     let address = listener.addresses().pop().ok_or("it listens nowhere")?;
     let _server = listener.serve(dispatcher.routes(), ConnectionLimits::from(&config));
     let emitter = dispatcher.emitter(GATEWAY, "boot").await?;
+    let mut source = Source::new(load);
     stage.ready(&address);
     stage.go().await;
     for index in 0..load.sessions {
         emitter.emit(start(index)).await?;
     }
-    let (mut source, mut emitted) = (Source::new(load), load.sessions);
+    let mut emitted = load.sessions;
     loop {
         let due = source.due(TURN).await;
         if due == 0 {

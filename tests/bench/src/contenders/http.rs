@@ -28,8 +28,8 @@ pub(super) async fn produce(mut stage: Stage) -> Result<Report, BoxError> {
         connections.push(connect(&address).await?);
     }
     stage.ready("");
-    stage.go().await;
     let source = Arc::new(Mutex::new(Source::new(stage.role.load)));
+    stage.go().await;
     let mut posters = JoinSet::new();
     for connection in connections {
         posters.spawn(post(connection, address.clone(), Arc::clone(&source)));

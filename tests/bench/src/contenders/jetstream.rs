@@ -15,8 +15,15 @@ use crate::{
 };
 
 const EVENTS: &str = "hooks";
-const INBOX: &str = "_INBOX.bench";
-const PULL_INBOX: &str = "_INBOX.pull";
+
+/// Where the server's word about what was published goes.
+const STORED_INBOX: &str = "_INBOX.stored";
+
+/// Where answers to the consumer's questions go.
+const ANSWER_INBOX: &str = "_INBOX.answers";
+
+/// Where what it pulls goes.
+const PULL_INBOX: &str = "_INBOX.pulled";
 
 /// Events whose word from the server is out, like the usual clients' limit.
 const IN_FLIGHT: u64 = 4000;
@@ -35,13 +42,13 @@ const PULLED: u32 = 2;
 
 pub(super) async fn produce(mut stage: Stage) -> Result<Report, BoxError> {
     let (mut incoming, mut outgoing) = connect(&stage.role.address).await?;
-    outgoing.subscribe(INBOX, ANSWERS);
+    outgoing.subscribe(STORED_INBOX, ANSWERS);
     outgoing.settle(&mut incoming).await?;
     stage.ready("");
+    let mut source = Source::new(stage.role.load);
     stage.go().await;
     let (mut credit, acknowledged) = credit(IN_FLIGHT);
     let acks = tokio::spawn(read_acks(incoming, acknowledged, stage.role.load.events));
-    let mut source = Source::new(stage.role.load);
     loop {
         let due = source.due(WRITE_EVENTS).await;
         if due == 0 {
@@ -49,7 +56,7 @@ pub(super) async fn produce(mut stage: Stage) -> Result<Report, BoxError> {
         }
         credit.take(due).await?;
         for _ in 0..due {
-            outgoing.publish(EVENTS, INBOX, &source.event().encode_to_vec());
+            outgoing.publish(EVENTS, STORED_INBOX, &source.event().encode_to_vec());
         }
         outgoing.flush().await?;
     }
@@ -71,7 +78,7 @@ async fn read_acks(mut incoming: Incoming, acknowledged: Acknowledged, events: u
 pub(super) async fn consume(stage: Stage) -> Result<Report, BoxError> {
     let events = stage.role.load.events;
     let (mut incoming, mut outgoing) = connect(&stage.role.address).await?;
-    outgoing.subscribe(INBOX, ANSWERS);
+    outgoing.subscribe(ANSWER_INBOX, ANSWERS);
     outgoing.subscribe(PULL_INBOX, PULLED);
     set_up(&mut incoming, &mut outgoing).await?;
     request_more(&mut outgoing);
@@ -122,7 +129,7 @@ async fn ask(
     subject: &str,
     request: &Value,
 ) -> Result<Value, BoxError> {
-    outgoing.publish(subject, INBOX, request.to_string().as_bytes());
+    outgoing.publish(subject, ANSWER_INBOX, request.to_string().as_bytes());
     outgoing.flush().await?;
     loop {
         let message = incoming.next().await?;

@@ -27,10 +27,10 @@ pub(super) async fn produce(mut stage: Stage) -> Result<Report, BoxError> {
     outgoing.subscribe(ACKS, 1);
     outgoing.settle(&mut incoming).await?;
     stage.ready("");
+    let mut source = Source::new(stage.role.load);
     stage.go().await;
     let (mut credit, acknowledged) = credit(IN_FLIGHT);
     let acks = tokio::spawn(read_acks(incoming, acknowledged, stage.role.load.events));
-    let mut source = Source::new(stage.role.load);
     loop {
         let due = source.due(WRITE_EVENTS).await;
         if due == 0 {

@@ -90,8 +90,8 @@ pub(super) async fn produce(mut stage: Stage, mut encode: impl Encode) -> Result
         writers.push(writer);
         acks.spawn(acknowledged(reader, load.events));
     }
-    stage.go().await;
     let mut source = Source::new(load);
+    stage.go().await;
     let mut bytes = BytesMut::new();
     loop {
         let due = source.due(WRITE_EVENTS).await;

@@ -28,10 +28,10 @@ type Entry = (Bytes, Bytes);
 pub(super) async fn produce(mut stage: Stage) -> Result<Report, BoxError> {
     let (incoming, mut outgoing) = connect(&stage.role.address).await?;
     stage.ready("");
+    let mut source = Source::new(stage.role.load);
     stage.go().await;
     let (mut credit, acknowledged) = credit(IN_FLIGHT);
     let acks = tokio::spawn(read_answers(incoming, acknowledged, stage.role.load.events));
-    let mut source = Source::new(stage.role.load);
     loop {
         let due = source.due(WRITE_EVENTS).await;
         if due == 0 {

@@ -71,8 +71,8 @@ pub(super) async fn produce(mut stage: Stage) -> Result<Report, BoxError> {
         streams.push(subscriber.events);
         acks.spawn(acknowledged(subscriber.acks, load.events));
     }
-    stage.go().await;
     let mut source = Source::new(load);
+    stage.go().await;
     loop {
         let due = source.due(TURN).await;
         if due == 0 {

@@ -31,8 +31,8 @@ pub(super) async fn produce(mut stage: Stage) -> Result<Report, BoxError> {
         plugins.push(UnaryClient::new(endpoint.connect().await?));
     }
     stage.ready("");
-    stage.go().await;
     let source = Arc::new(Mutex::new(Source::new(load)));
+    stage.go().await;
     let mut callers = JoinSet::new();
     for _ in 0..CALLS_IN_FLIGHT {
         callers.spawn(call(plugins.clone(), Arc::clone(&source)));
