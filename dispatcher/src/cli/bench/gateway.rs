@@ -30,15 +30,6 @@ const BATCH: u64 = 256;
 /// The most bytes in a Publish that holds more than one event.
 const BATCH_BYTES: usize = 64 << 10;
 
-/// How far the gateway may be ahead of the slowest subscriber: less than a queue holds.
-const CREDIT: u64 = 6_000;
-
-/// The same in bytes, with [`OVERHEAD`] for each event: less than a queue holds, too.
-const CREDIT_BYTES: u64 = 12 << 20;
-
-/// What the dispatcher may add to an event, and what an event has beside its payload, in bytes.
-const OVERHEAD: u64 = 512;
-
 /// At a steady rate: how many events may wait for their receipts.
 const UNANSWERED: u64 = 65_536;
 
@@ -63,7 +54,10 @@ pub(in crate::cli) struct Args {
     /// The size of an event's JSON
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(2..))]
     payload: u32,
-    /// How many it fires a second [default: as many as are acknowledged]
+    /// How far it may be ahead of what every subscriber has acknowledged
+    #[arg(long, value_name = "C", value_parser = clap::value_parser!(u64).range(1..))]
+    credit: u64,
+    /// How many it fires a second, whatever is acknowledged
     #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
     /// Publish each on its own
@@ -119,8 +113,8 @@ struct Gateway<'a> {
 
 /// How fast events go out.
 enum Flow {
-    /// So far ahead of the slowest subscriber.
-    Credit(u64),
+    /// As the slowest subscriber acknowledges them.
+    Credit,
     /// As they are due.
     Rate { due: watch::Receiver<u64>, first: u64 },
 }
@@ -128,7 +122,7 @@ enum Flow {
 impl Gateway<'_> {
     async fn start(&mut self) -> Result<(), Failure> {
         self.orders.reach(Phase::Start).await?;
-        self.publish(self.args.sessions.into(), self.credit(), Events::start).await
+        self.publish(self.args.sessions.into(), Flow::Credit, Events::start).await
     }
 
     async fn fire(&mut self) -> Result<(), Failure> {
@@ -140,7 +134,7 @@ impl Gateway<'_> {
         say(&FromGateway::Fired { at_unix_nano: unix_nano(), event_bytes })?;
         let flow = match self.args.rate {
             Some(rate) => Flow::Rate { due: pace::begin(rate, self.args.events), first: self.link.sent() },
-            None => self.credit(),
+            None => Flow::Credit,
         };
         self.publish(self.args.events, flow, Events::event).await
     }
@@ -170,8 +164,8 @@ impl Gateway<'_> {
         self.link.room().await?;
         let sent = self.link.sent();
         match flow {
-            Flow::Credit(credit) => match sent.checked_sub(*credit) {
-                None => Ok(*credit - sent),
+            Flow::Credit => match sent.checked_sub(self.args.credit) {
+                None => Ok(self.args.credit - sent),
                 Some(behind) => Ok(self.orders.acked_beyond(behind).await? - behind),
             },
             Flow::Rate { due, first } => {
@@ -182,11 +176,6 @@ impl Gateway<'_> {
                 Ok(*due - fired)
             }
         }
-    }
-
-    fn credit(&self) -> Flow {
-        let bytes = u64::from(self.args.payload) + OVERHEAD;
-        Flow::Credit((CREDIT_BYTES / bytes).clamp(1, CREDIT))
     }
 
     fn batch(&self) -> u64 {

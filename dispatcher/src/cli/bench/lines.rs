@@ -10,8 +10,8 @@
 //! a drain the ends). The end of its stdin tells a process to leave, also when the parent is no more.
 //!
 //! ```text
-//! bench-plugin  --to ADDR --name NAME --subscribers K --gateway ID --starts S --measured M
-//! bench-gateway --to ADDR --name ID --sessions S --events N --payload BYTES [--rate R [--singly]]
+//! bench-plugin  --to ADDR --name NAME --subscribers K --gateway ID --starts S --measured M --step N
+//! bench-gateway --to ADDR --name ID --sessions S --events N --payload BYTES --credit C [--rate R [--singly]]
 //! ```
 
 use std::io::{self, Write as _};

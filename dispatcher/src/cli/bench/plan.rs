@@ -11,6 +11,18 @@ const MOST_PROCESSES: u32 = 64;
 /// The JSON of an event that has 246 bytes in all.
 const PAYLOAD: u32 = 180;
 
+/// The most events that the gateway is ahead of the slowest subscriber: less than a queue holds, so none is lost.
+const CREDIT: u64 = 6_000;
+
+/// The same in bytes.
+const CREDIT_BYTES: u64 = 12 << 20;
+
+/// What an event has beside its payload by the time it is queued, at most, in bytes.
+const OVERHEAD: u64 = 512;
+
+/// How much a plugin acknowledges before it tells: more would hold the gateway up, less costs.
+const STEP: u64 = 1_024;
+
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -76,6 +88,16 @@ impl Plan {
         self.measured() * u64::from(self.subscribers)
     }
 
+    /// How many events the gateway may be ahead of the slowest subscriber.
+    pub(super) fn credit(&self) -> u64 {
+        (CREDIT_BYTES / (u64::from(self.payload) + OVERHEAD)).clamp(1, CREDIT)
+    }
+
+    /// After how many acknowledgements a plugin tells of them: before the gateway's credit is used up.
+    pub(super) fn step(&self) -> u64 {
+        self.credit().div_ceil(4).min(STEP)
+    }
+
     /// How many subscribers each plugin process hosts.
     pub(super) fn shares(&self) -> Vec<u32> {
         let processes = self.subscribers.min(MOST_PROCESSES);
@@ -121,6 +143,14 @@ mod tests {
         for flag in ["--events", "--payload", "--rate"] {
             let failure = plan(&["--mode", "drain", flag, "7"]).expect_err(flag);
             assert_eq!(failure.exit, Exit::Usage);
+        }
+    }
+
+    #[test]
+    fn credit_is_told_of_before_it_is_used_up() {
+        for (payload, credit, step) in [("180", 6_000, 1_024), ("1000000", 12, 3), ("1048576", 11, 3)] {
+            let plan = plan(&["--payload", payload]).unwrap();
+            assert_eq!((plan.credit(), plan.step()), (credit, step));
         }
     }
 

@@ -38,12 +38,9 @@ pub(in crate::cli) struct Args {
     /// How many deliveries are measured
     #[arg(long, value_name = "M")]
     measured: u64,
-    /// How long it takes for each event, like one that has work to do
-    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0)]
-    delay_us: u64,
-    /// Rather be hung up on than miss events when it falls behind
-    #[arg(long)]
-    disconnect: bool,
+    /// After how many acknowledgements it tells how far it has come
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    step: u64,
 }
 
 pub(in crate::cli) fn run(args: Args) -> Result<(), Failure> {
@@ -53,8 +50,8 @@ pub(in crate::cli) fn run(args: Args) -> Result<(), Failure> {
 /// Runs all subscribers until the process is told to leave.
 async fn subscribe(args: Args) -> Result<(), Failure> {
     let orders = Orders::listen();
-    let tally = Tally::new(args.subscribers as usize, args.starts, args.measured);
-    let (args, tally) = (Rc::new(args), Rc::new(RefCell::new(tally)));
+    let tally = Rc::new(RefCell::new(Tally::new(&args)));
+    let args = Rc::new(args);
     let mut subscribers = JoinSet::new();
     for index in 0..args.subscribers {
         let subscriber = Subscriber::join(args.clone(), tally.clone(), index).await?;

@@ -13,9 +13,9 @@ use std::{
 use hookwire_sdk::Address;
 use indicatif::ProgressBar;
 use tokio::time::timeout;
-use uuid::Uuid;
 
 use super::{
+    dial::dial,
     heard::{Heard, Role},
     lines::{self, ToGateway},
     outcome::{Bytes, Nanoseconds, Outcome},
@@ -61,10 +61,12 @@ impl<'a> Run<'a> {
     /// When a process fails, or nobody makes any progress.
     pub(super) async fn run(mut self, to: Option<&Address>) -> Result<Outcome, Failure> {
         let address = match to {
-            Some(address) => address.to_string(),
+            // Before anything is started: that nobody is there is the most frequent failure.
+            Some(address) => dial(address).await.map(|_| address.to_string())?,
             None => self.open_dispatcher().await?,
         };
-        let name = format!("bench-{}", Uuid::new_v4().simple());
+        // Short, as such names are, and nobody's else.
+        let name = format!("bench-{:08x}", rand::random::<u32>());
         self.open_plugins(&address, &name).await?;
         let idle = self.dispatcher_memory().now;
         self.open_gateway(&address, &name).await?;
@@ -93,11 +95,12 @@ impl<'a> Run<'a> {
 
     /// Starts the plugins, and sees them caught up.
     async fn open_plugins(&mut self, address: &str, name: &str) -> Result<(), Failure> {
-        let (starts, measured) = (self.plan.sessions.to_string(), self.plan.measured().to_string());
+        let counts = [self.plan.sessions.into(), self.plan.measured(), self.plan.step()];
+        let [starts, measured, step] = counts.map(|count: u64| count.to_string());
         for (process, share) in self.plan.shares().into_iter().enumerate() {
             let (prefix, share) = (format!("{name}-{process}"), share.to_string());
             let who = ["bench-plugin", "--to", address, "--name", &prefix, "--subscribers", &share];
-            let what = ["--gateway", name, "--starts", &starts, "--measured", &measured];
+            let what = ["--gateway", name, "--starts", &starts, "--measured", &measured, "--step", &step];
             self.start(Role::Plugin(process), &[&who[..], &what].concat(), Stdio::piped())?;
         }
         let all_ready = |heard: &Heard| heard.plugins.iter().all(|plugin| plugin.is_ready);
@@ -106,12 +109,12 @@ impl<'a> Run<'a> {
 
     /// Starts the gateway, and sees it attached.
     async fn open_gateway(&mut self, address: &str, name: &str) -> Result<(), Failure> {
-        let [sessions, events, payload] =
-            [self.plan.sessions.into(), self.plan.events, self.plan.payload.into()]
-                .map(|it: u64| it.to_string());
+        let plan = self.plan;
+        let counts = [plan.sessions.into(), plan.events, plan.payload.into(), plan.credit()];
+        let [sessions, events, payload, credit] = counts.map(|count: u64| count.to_string());
         let rate = self.plan.rate.map(|rate| rate.to_string());
         let mut args = vec!["bench-gateway", "--to", address, "--name", name, "--sessions", &sessions];
-        args.extend(["--events", &events, "--payload", &payload]);
+        args.extend(["--events", &events, "--payload", &payload, "--credit", &credit]);
         args.extend(rate.iter().flat_map(|rate| ["--rate", rate.as_str()]));
         if self.plan.mode == Mode::Latency {
             args.push("--singly");

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::Args;
 use crate::cli::{
     Failure,
     bench::{
@@ -9,9 +10,6 @@ use crate::cli::{
         lines::{FromPlugin, say},
     },
 };
-
-/// How much is acknowledged before the parent hears of it amid a busy stream: it is the gateway's credit.
-const STEP: u64 = 1_024;
 
 /// How long ago the parent must have heard of it, when the input has run dry.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -23,6 +21,8 @@ pub(super) struct Tally {
     starts: u64,
     /// The last delivery that is measured.
     last: u64,
+    /// How much is acknowledged before the parent hears of it amid a busy stream: it is the gateway's credit.
+    step: u64,
     counts: Vec<u64>,
     lost: u64,
     said: u64,
@@ -32,11 +32,12 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Nothing was acknowledged yet.
-    pub(super) fn new(subscribers: usize, starts: u64, measured: u64) -> Self {
+    pub(super) fn new(Args { subscribers, starts, measured, step, .. }: &Args) -> Self {
         Self {
-            starts,
+            starts: *starts,
             last: starts + measured,
-            counts: vec![0; subscribers],
+            step: *step,
+            counts: vec![0; *subscribers as usize],
             lost: 0,
             said: 0,
             said_at: Instant::now(),
@@ -77,7 +78,7 @@ impl Tally {
         let passed = |mark: u64| self.said < mark && by_all >= mark;
         passed(self.starts)
             || passed(self.last)
-            || by_all >= self.said + STEP
+            || by_all >= self.said + self.step
             || (is_dry && by_all > self.said && self.said_at.elapsed() >= PAUSE)
     }
 }
@@ -86,9 +87,14 @@ impl Tally {
 mod tests {
     use super::*;
 
+    fn tally(starts: u64, measured: u64) -> Tally {
+        let (to, name, gateway) = ("unix:/x".parse().unwrap(), "p".into(), "gw".into());
+        Tally::new(&Args { to, name, subscribers: 1, gateway, starts, measured, step: 1_024 })
+    }
+
     #[test]
     fn the_parent_hears_of_what_matters() {
-        let mut tally = Tally::new(1, 16, 10_000);
+        let mut tally = tally(16, 10_000);
         assert!(!tally.is_news(15, false), "too little");
         assert!(tally.is_news(16, false), "the starts");
         tally.said = 16;
@@ -99,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_dry_input_is_told_now_and_then() {
-        let mut tally = Tally::new(1, 16, 10_000);
+        let mut tally = tally(16, 10_000);
         tally.said = 16;
         assert!(!tally.is_news(20, true));
         tally.said_at -= PAUSE;
@@ -108,7 +114,7 @@ mod tests {
 
     #[test]
     fn starts_are_not_measured() {
-        let tally = Tally::new(1, 2, 3);
+        let tally = tally(2, 3);
         assert_eq!((1..=6).filter(|delivery| tally.measures(*delivery)).collect::<Vec<_>>(), [3, 4, 5]);
     }
 }
