@@ -12,7 +12,7 @@ use std::{
 
 use hookwire_sdk::Address;
 use indicatif::ProgressBar;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     dial::dial,
@@ -244,12 +244,17 @@ impl Run<'_> {
     /// When nobody says anything for too long, or a process ends that should not.
     async fn until(&mut self, what: &str, is_so: impl Fn(&Heard) -> bool) -> Result<(), Failure> {
         self.progress.set_message(format!("waiting until {what}"));
+        let mut deadline = Instant::now() + PATIENCE;
         while !is_so(&self.heard) {
-            let Ok(said) = timeout(PATIENCE, self.stage.next()).await else {
+            let Ok(said) = timeout_at(deadline, self.stage.next()).await else {
                 let standing = self.heard.standing();
                 let text = format!("no progress for {PATIENCE:?}, waiting until {what}: {standing}");
                 return Err(Exit::Fault.because(text));
             };
+            // Each line tells of some progress; a complaint does not.
+            if let Said::Line { .. } = said {
+                deadline = Instant::now() + PATIENCE;
+            }
             self.hear(said).await?;
         }
         Ok(())
