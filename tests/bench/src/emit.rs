@@ -20,7 +20,7 @@ use tokio::runtime::Runtime as Tokio;
 
 use crate::{
     case::{Bench, Case, Failure, Sample},
-    cases::{FromPlugin, Label},
+    cases::{FromPlugin, Label, STEP},
     latency::Quantiles,
     load::{HOOK, json, session_id},
     process::{Ear, Process},
@@ -43,12 +43,15 @@ struct Pace {
     /// Events a second, on an absolute schedule; none means back to back.
     rate: Option<u64>,
     events: u64,
+    /// From a task of the dispatcher's runtime, and not from a thread of the gateway's own.
+    from_task: bool,
 }
 
-const PACES: [Pace; 3] = [
-    Pace { name: "1,000 a second", rate: Some(1_000), events: 5_000 },
-    Pace { name: "100,000 a second", rate: Some(100_000), events: 200_000 },
-    Pace { name: "back to back", rate: None, events: 500_000 },
+const PACES: [Pace; 4] = [
+    Pace { name: "1,000 a second", rate: Some(1_000), events: 5_000, from_task: false },
+    Pace { name: "1,000 a second, from a task", rate: Some(1_000), events: 5_000, from_task: true },
+    Pace { name: "100,000 a second", rate: Some(100_000), events: 200_000, from_task: false },
+    Pace { name: "back to back", rate: None, events: 500_000, from_task: false },
 ];
 
 /// A pace, and so many subscribers; of more than one, one is frozen.
@@ -84,7 +87,13 @@ impl Case for Emit {
         let ear = Ear::until(PATIENCE);
         let tokio = Tokio::new().map_err(wrong)?;
         let stage = self.set_up(bench, &ear, &tokio)?;
-        let took = emit(&stage.emitter, self.pace);
+        let took = match self.pace.from_task {
+            false => emit(&stage.emitter, self.pace),
+            true => {
+                let task = tokio.spawn(emit_from_task(stage.emitter.clone(), self.pace));
+                tokio.block_on(task).map_err(wrong)?
+            }
+        };
         drop(stage);
         tokio.shutdown_background(); // its last connections end with their plugins
         let micros = |nanos: u64| nanos as f64 / 1e3;
@@ -128,7 +137,7 @@ impl Emit {
         let [count, starts, events] =
             [u64::from(count), SESSIONS, self.pace.events].map(|number| number.to_string());
         let who = ["bench-plugin", "--to", address, "--name", name, "--subscribers", &count];
-        let what = ["--gateway", GATEWAY, "--starts", &starts, "--measured", &events];
+        let what = ["--gateway", GATEWAY, "--starts", &starts, "--measured", &events, "--step", STEP];
         let mut process = ear.start(0, &bench.hookwire, who.into_iter().chain(what))?;
         loop {
             let line = ear.hear()?.line.ok_or_else(|| process.gone())?;
@@ -139,22 +148,40 @@ impl Emit {
     }
 }
 
-/// Emits everything from this thread, which is none of the dispatcher's.
+/// Emits everything from this thread, which is none of the dispatcher's: whoever sleeps has to be woken.
 fn emit(emitter: &Emitter, pace: Pace) -> Quantiles {
     let events: Vec<_> = (0..SESSIONS).map(event).collect();
-    let mut took = Vec::with_capacity(pace.events as usize);
-    let began = Instant::now();
+    let (mut took, began) = (Vec::with_capacity(pace.events as usize), Instant::now());
     for index in 0..pace.events {
-        if let Some(rate) = pace.rate {
-            let due = Duration::from_nanos(index * 1_000_000_000 / rate);
-            thread::sleep(due.saturating_sub(began.elapsed()));
-        }
-        let event = events[(index % SESSIONS) as usize].clone();
-        let called = Instant::now();
-        drop(emitter.emit(event));
-        took.push((called.elapsed().as_nanos() as u64, 1));
+        thread::sleep(pace.due(index).saturating_sub(began.elapsed()));
+        took.push((timed(emitter, events[(index % SESSIONS) as usize].clone()), 1));
     }
     Quantiles::of(took).unwrap_or_default()
+}
+
+/// Emits everything from the dispatcher's own runtime.
+async fn emit_from_task(emitter: Emitter, pace: Pace) -> Quantiles {
+    let events: Vec<_> = (0..SESSIONS).map(event).collect();
+    let (mut took, began) = (Vec::with_capacity(pace.events as usize), Instant::now());
+    for index in 0..pace.events {
+        tokio::time::sleep(pace.due(index).saturating_sub(began.elapsed())).await;
+        took.push((timed(&emitter, events[(index % SESSIONS) as usize].clone()), 1));
+    }
+    Quantiles::of(took).unwrap_or_default()
+}
+
+/// How long one call takes, in nanoseconds.
+fn timed(emitter: &Emitter, event: GatewayEvent) -> u64 {
+    let called = Instant::now();
+    drop(emitter.emit(event));
+    called.elapsed().as_nanos() as u64
+}
+
+impl Pace {
+    /// When an event is due, since the beginning.
+    fn due(&self, index: u64) -> Duration {
+        self.rate.map_or(Duration::ZERO, |rate| Duration::from_nanos(index * 1_000_000_000 / rate))
+    }
 }
 
 fn event(session: u64) -> GatewayEvent {

@@ -8,7 +8,7 @@ mod embedded;
 pub use contest::Contest;
 pub use daemon::{Daemon, Mode};
 pub use embedded::Embedded;
-pub(crate) use embedded::FromPlugin;
+pub(crate) use embedded::{FromPlugin, STEP};
 
 use std::{collections::BTreeMap, env, time::Duration};
 

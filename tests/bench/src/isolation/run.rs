@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{Company, HEALTHY, Isolation, SESSIONS, crashing::Crashing};
 use crate::{
     case::Failure,
-    cases::FromPlugin,
+    cases::{FromPlugin, STEP},
     latency::Quantiles,
     load::JSON_BYTES,
     process::{Ear, Process},
@@ -21,6 +21,9 @@ const GATEWAY: &str = "bench";
 
 /// What the slow one takes for an event, in microseconds.
 const SLOW_US: &str = "1000";
+
+/// How far the gateway may be ahead of the slowest of the 61.
+const CREDIT: &str = "6000";
 
 /// The processes' numbers.
 const DISPATCHER: usize = 0;
@@ -183,7 +186,7 @@ fn plugin(address: &str, name: &str, count: u32, events: u64, more: &[&str]) -> 
     let [count, starts, events] = [u64::from(count), SESSIONS, events].map(|number| number.to_string());
     let who =
         ["bench-plugin", "--to", address, "--name", name, "--subscribers", &count, "--gateway", GATEWAY];
-    let what = ["--starts", &starts, "--measured", &events];
+    let what = ["--starts", &starts, "--measured", &events, "--step", STEP];
     who.iter().chain(&what).chain(more).map(ToString::to_string).collect()
 }
 
@@ -196,7 +199,8 @@ fn plugin_args(isolation: &Isolation, address: &str) -> Option<Vec<String>> {
 fn gateway(address: &str, isolation: &Isolation) -> Vec<String> {
     let numbers = [SESSIONS, isolation.events, JSON_BYTES as u64].map(|number| number.to_string());
     let [sessions, events, payload] = &numbers;
-    let who = ["bench-gateway", "--to", address, "--name", GATEWAY, "--sessions", sessions];
+    let who =
+        ["bench-gateway", "--to", address, "--name", GATEWAY, "--credit", CREDIT, "--sessions", sessions];
     let mut args: Vec<_> =
         who.iter().chain(&["--events", events, "--payload", payload]).map(ToString::to_string).collect();
     if let Some(rate) = isolation.rate {
