@@ -32,7 +32,7 @@ python:
 # Hookwire beside what a user would pick instead, and beside the limit: about ten minutes (`just bench --help`)
 bench *flags:
     cargo build --release
-    cargo bench -p hookwire-bench -- {{flags}}
+    cargo bench -p hookwire-bench -- --docs {{justfile_directory()}}/docs {{flags}}
 
 # Everything that CI runs
 ci:

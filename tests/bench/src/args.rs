@@ -29,6 +29,14 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 
+    /// The folder that benchmarks.md and its charts are written to [default: they are not]
+    #[arg(long, value_name = "FOLDER")]
+    pub docs: Option<PathBuf>,
+
+    /// Measure nothing: these are the results
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["only", "out"])]
+    pub from: Option<PathBuf>,
+
     /// The release binary that plays Hookwire's daemon and plugins [default: the one in the target folder]
     #[arg(long, value_name = "FILE")]
     hookwire: Option<PathBuf>,

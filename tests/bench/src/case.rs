@@ -1,6 +1,9 @@
 //! One thing to measure, once: what every scenario hands to the runner.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use crate::results::{Metric, Row, Settings};
 
@@ -40,6 +43,11 @@ pub enum Failure {
 }
 
 impl Bench {
+    /// Where what is built for a run goes: beside the release binaries.
+    pub fn build_folder(&self) -> &Path {
+        self.hookwire.ancestors().nth(2).unwrap_or(Path::new("."))
+    }
+
     /// A number of events or sessions at this run's scale: at least one.
     pub fn scaled(&self, count: u64) -> u64 {
         ((count as f64 * self.settings.scale) as u64).max(1)

@@ -3,7 +3,7 @@
 use std::{env, error::Error, fs};
 
 use clap::Parser as _;
-use hookwire_bench::{args::Args, results::Results, role, runner, runs, summary};
+use hookwire_bench::{args::Args, case::Bench, report, results::Results, role, runner, runs, summary};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<_> = env::args().skip(1).collect();
@@ -20,14 +20,25 @@ fn compare(args: &Args) -> Result<(), Box<dyn Error>> {
         runs::cases(&bench).iter().for_each(|case| println!("{}", runs::name(&case.row())));
         return Ok(());
     }
+    let results = match &args.from {
+        Some(file) => Results::read(file)?,
+        None => measured(args, &bench)?,
+    };
+    if let Some(docs) = &args.docs {
+        report::write(&results, docs)?;
+    }
+    verdict(&results)
+}
+
+fn measured(args: &Args, bench: &Bench) -> Result<Results, Box<dyn Error>> {
     let out = args.out()?;
-    let results = runner::run(&bench);
+    let results = runner::run(bench);
     if let Some(folder) = out.parent() {
         fs::create_dir_all(folder)?;
     }
     fs::write(&out, serde_json::to_vec_pretty(&results)?)?;
     println!("{}\n\n{}", summary::of(&results), out.display());
-    verdict(&results)
+    Ok(results)
 }
 
 /// A row in error fails the run; what is not installed does not.

@@ -154,6 +154,32 @@ impl Process {
         clock::cpu_ns(self.child.id()).map_err(|_| self.gone())
     }
 
+    /// Waits until it ends by itself.
+    ///
+    /// # Errors
+    /// It does not, or not well.
+    pub fn finish(&mut self, ear: &Ear) -> Result<(), Failure> {
+        let status = ear.poll("it does not end", || self.child.try_wait().ok().flatten())?;
+        if status.success() { Ok(()) } else { Err(self.gone()) }
+    }
+
+    /// Stops it where it is, with SIGSTOP: its sockets stay open.
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Ends it at once, as a crash does.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill(); // it may just have gone
+        let _ = self.child.wait(); // likewise
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Ok(pid) = i32::try_from(self.child.id()) {
+            let _ = kill(Pid::from_raw(pid), signal); // it may just have gone
+        }
+    }
+
     /// That it has gone, with what it said last.
     pub fn gone(&mut self) -> Failure {
         self.end();
@@ -169,10 +195,9 @@ impl Process {
     /// The end of its stdin asks the roles to leave, SIGTERM the servers; whoever stays is killed.
     fn end(&mut self) {
         self.stdin = None;
-        if let Ok(pid) = i32::try_from(self.child.id())
-            && matches!(self.child.try_wait(), Ok(None))
-        {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM); // it may just have gone
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.signal(Signal::SIGTERM);
+            self.signal(Signal::SIGCONT); // whoever is frozen notices only then
         }
         let asked = Instant::now();
         while matches!(self.child.try_wait(), Ok(None)) {

@@ -3,7 +3,7 @@
 //! A [`Row`] is one thing that was measured, in as many samples as there were rounds. Nothing is averaged before it is
 //! written; [`Row::spread`] is the one way to read a figure.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
@@ -96,8 +96,12 @@ pub enum Scenario {
     Clients,
     /// Neighbours of a stalled, a slow and a crashing subscriber.
     Isolation,
+    /// What a call of the embedded emitter takes of its caller's time.
+    Emit,
     /// The cost of a delivery as subscribers and sessions grow.
     Growth,
+    /// What the dispatcher remembers of live sessions.
+    Ledger,
 }
 
 /// The tokio flavour on both sides.
@@ -134,6 +138,10 @@ pub enum Metric {
     DrainMs,
     /// The dispatcher's resident memory at its largest, in bytes.
     PeakMemoryBytes,
+    /// Memory for each pair of a subscriber and a session that it saw start, in bytes.
+    BytesPerPair,
+    /// Memory for each live session beyond its start event and the pairs, in bytes.
+    BytesPerSession,
 }
 
 /// The middle of some samples, and how far they lie apart.
@@ -145,6 +153,20 @@ pub struct Spread {
     pub median: f64,
     /// The largest.
     pub max: f64,
+}
+
+impl Results {
+    /// Those of an earlier run.
+    ///
+    /// # Errors
+    /// The file cannot be read, or was written by another version of this program.
+    pub fn read(file: &Path) -> io::Result<Self> {
+        let results: Self = serde_json::from_slice(&fs::read(file)?)?;
+        match results.schema {
+            SCHEMA => Ok(results),
+            other => Err(io::Error::other(format!("results of schema {other}; this is {SCHEMA}"))),
+        }
+    }
 }
 
 impl Row {
@@ -187,7 +209,9 @@ impl fmt::Display for Scenario {
             Self::Drain => "drain",
             Self::Clients => "clients",
             Self::Isolation => "isolation",
+            Self::Emit => "emit",
             Self::Growth => "growth",
+            Self::Ledger => "ledger",
         })
     }
 }

@@ -11,6 +11,7 @@
 //!
 //! ```text
 //! bench-plugin  --to ADDR --name NAME --subscribers K --gateway ID --starts S --measured M --step N
+//!               [--delay-us D] [--disconnect]
 //! bench-gateway --to ADDR --name ID --sessions S --events N --payload BYTES --credit C [--rate R [--singly]]
 //! ```
 

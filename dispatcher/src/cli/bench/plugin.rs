@@ -41,6 +41,12 @@ pub(in crate::cli) struct Args {
     /// After how many acknowledgements it tells how far it has come
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     step: u64,
+    /// How long it takes for each event, like one that has work to do
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0)]
+    delay_us: u64,
+    /// Rather be hung up on than miss events when it falls behind
+    #[arg(long)]
+    disconnect: bool,
 }
 
 pub(in crate::cli) fn run(args: Args) -> Result<(), Failure> {

@@ -18,6 +18,9 @@ use crate::{
 /// The producer's number; the plugins' follow.
 const PRODUCER: usize = 0;
 
+/// After how many acknowledgements a plugin tells of them: well before a credit of thousands is used up.
+pub(crate) const STEP: &str = "1024";
+
 /// Hookwire in the gateway's process.
 #[derive(Clone, Debug)]
 pub struct Embedded {
@@ -32,7 +35,7 @@ pub struct Embedded {
 /// What a plugin says. Its own words: it is not this crate's.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum FromPlugin {
+pub(crate) enum FromPlugin {
     Ready,
     Acked { count: u64, lost: u64 },
     Measured { at_unix_nano: u64, latency: Vec<(u64, u64)> },
@@ -91,7 +94,7 @@ impl Embedded {
         for index in 0..self.load.subscribers as usize {
             let name = format!("plugin-{index}");
             let who = ["bench-plugin", "--to", &address, "--name", &name, "--subscribers", "1"];
-            let what = ["--gateway", GATEWAY, "--starts", &starts, "--measured", &measured];
+            let what = ["--gateway", GATEWAY, "--starts", &starts, "--measured", &measured, "--step", STEP];
             let process =
                 run.ear.start(PRODUCER + 1 + index, &bench.hookwire, who.into_iter().chain(what))?;
             run.plugins.push(Plugin { process, is_ready: false, acked: 0, measured: None });

@@ -8,6 +8,7 @@ mod embedded;
 pub use contest::Contest;
 pub use daemon::{Daemon, Mode};
 pub use embedded::Embedded;
+pub(crate) use embedded::{FromPlugin, STEP};
 
 use std::{collections::BTreeMap, env, time::Duration};
 
@@ -34,7 +35,7 @@ pub struct Label {
 }
 
 impl Label {
-    fn row(&self, runtime: Runtime, subscribers: u32, sessions: u64, events: u64) -> Row {
+    pub(crate) fn row(&self, runtime: Runtime, subscribers: u32, sessions: u64, events: u64) -> Row {
         Row {
             scenario: self.scenario,
             contender: self.contender.to_owned(),
@@ -50,7 +51,7 @@ impl Label {
     }
 
     /// What a scenario wants to know of a run that took so long.
-    fn sample(&self, deliveries: u64, elapsed_ns: u64, latencies: Option<Quantiles>) -> Sample {
+    pub(crate) fn sample(&self, deliveries: u64, elapsed_ns: u64, latencies: Option<Quantiles>) -> Sample {
         let microseconds = |nanoseconds: u64| nanoseconds as f64 / 1e3;
         let mut sample = Sample::new();
         match (self.scenario, latencies) {
@@ -72,7 +73,7 @@ impl Label {
 }
 
 /// Starts this program again, in a role.
-fn play(ear: &Ear, who: usize, role: &Role) -> Result<Process, Failure> {
+pub(crate) fn play(ear: &Ear, who: usize, role: &Role) -> Result<Process, Failure> {
     let program = env::current_exe().map_err(|error| Failure::Wrong(error.to_string()))?;
     let json = serde_json::to_string(role).expect("plain data is always JSON");
     ear.start(who, program, [ARGUMENT, &json])

@@ -6,7 +6,9 @@ mod throughput;
 
 use crate::{
     case::{Bench, Case},
+    emit, growth, isolation, ledger,
     results::{Row, Runtime},
+    stock,
 };
 
 /// Sessions of a throughput or a latency run.
@@ -14,7 +16,16 @@ const SESSIONS: u64 = 16;
 
 /// Every case that was asked for, in the order in which a reader wants the rows.
 pub fn cases(bench: &Bench) -> Vec<Box<dyn Case>> {
-    let all = [throughput::cases(bench), latency::cases(bench), drain::cases(bench)];
+    let all = [
+        throughput::cases(bench),
+        latency::cases(bench),
+        drain::cases(bench),
+        stock::cases(bench),
+        isolation::cases(bench),
+        emit::cases(bench),
+        growth::cases(bench),
+        ledger::cases(bench),
+    ];
     all.into_iter().flatten().filter(|case| is_wanted(&name(&case.row()), &bench.settings.only)).collect()
 }
 

@@ -3,13 +3,16 @@
 use std::{cell::RefCell, future::ready, rc::Rc, time::Duration};
 
 use hookwire_protocol::v1::{
-    Ack, EventBatch, SubscribeRequest, SubscribeResponse,
+    Ack, EventBatch, SubscribeRequest, SubscribeResponse, WhenFull,
     hook_service_client::HookServiceClient,
     subscribe_request::{Goodbye, Hello, Message as Says},
     subscribe_response::Message,
 };
 use hookwire_sdk::MAX_MESSAGE_BYTES;
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
 use tokio_stream::{StreamExt as _, once, wrappers::ReceiverStream};
 use tonic::Streaming;
 use uuid::Uuid;
@@ -57,7 +60,7 @@ impl Subscriber {
         // One Ack waits at most: the next says more.
         let (acks, said) = mpsc::channel(1);
         // There from the first poll: nobody waits for headers before the Hello is sent.
-        let hello = request(Says::Hello(hello(format!("{}-{index}", args.name))));
+        let hello = request(Says::Hello(hello(&args, index)));
         let goodbye = request(Says::Goodbye(Goodbye { release: true }));
         let requests = once(hello).chain(ReceiverStream::new(said)).chain(once(goodbye));
         let client = HookServiceClient::new(dial(&args.to).await?);
@@ -94,12 +97,21 @@ impl Subscriber {
                 biased;
                 message = self.inbound.message() => {
                     let message = message.map_err(|status| client::failure(&status))?;
+                    let before = self.seq;
                     self.take(message.and_then(|it| it.message))?;
+                    self.work(self.seq - before).await;
                 }
                 // Only when the input has run dry.
                 () = ready(()), if unacked > 0 => self.ack(true).await?,
                 _ = orders.reach(Phase::Leave) => return self.leave().await,
             }
+        }
+    }
+
+    /// Takes its time for so many events.
+    async fn work(&self, events: u64) {
+        if self.args.delay_us > 0 {
+            sleep(Duration::from_micros(self.args.delay_us * events)).await;
         }
     }
 
@@ -162,9 +174,11 @@ fn request(message: Says) -> SubscribeRequest {
     SubscribeRequest { message: Some(message) }
 }
 
-fn hello(subscriber_id: String) -> Hello {
+fn hello(args: &Args, index: u32) -> Hello {
+    let when_full = if args.disconnect { WhenFull::Disconnect } else { WhenFull::Unspecified };
     Hello {
-        subscriber_id,
+        subscriber_id: format!("{}-{index}", args.name),
+        when_full: when_full.into(),
         instance_id: Uuid::new_v4().to_string(),
         client_name: "hookwire-bench".to_owned(),
         client_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -89,7 +89,8 @@ mod tests {
 
     fn tally(starts: u64, measured: u64) -> Tally {
         let (to, name, gateway) = ("unix:/x".parse().unwrap(), "p".into(), "gw".into());
-        Tally::new(&Args { to, name, subscribers: 1, gateway, starts, measured, step: 1_024 })
+        let (step, delay_us, disconnect) = (1_024, 0, false);
+        Tally::new(&Args { to, name, subscribers: 1, gateway, starts, measured, step, delay_us, disconnect })
     }
 
     #[test]
