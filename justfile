@@ -24,6 +24,11 @@ docs:
 serve *flags:
     cargo run --release -- serve --in-memory {{flags}}
 
+# User instructions per delivery, held against the committed figures (--write writes new ones)
+instructions *flags:
+    cargo build --release
+    tests/bench/instructions.sh {{flags}}
+
 # A client generated from the .proto alone against a real dispatcher
 python:
     cargo build --release
