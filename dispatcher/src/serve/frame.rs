@@ -85,9 +85,16 @@ impl Batch {
         self.events += 1;
         self.bytes += end - start;
         match self.runs.last_mut() {
-            Some(Run::Shared(last, _, until)) if *until == start && last.as_ptr() == chunk.as_ptr() => *until = end,
+            Some(Run::Shared(last, _, until)) if *until == start && last.as_ptr() == chunk.as_ptr() => {
+                *until = end
+            }
             _ => self.runs.push(Run::Shared(chunk.clone(), start, end)),
         }
+    }
+
+    /// Adds one event that stands alone.
+    pub(crate) fn push_one(&mut self, event: &Bytes) {
+        if event.len() < SHARE_FROM { self.copy(event) } else { self.push(event, 0, event.len()) }
     }
 
     /// Adds one event that nobody shares.
@@ -140,7 +147,9 @@ fn pieces(mut buffer: BytesMut, runs: Vec<Run>, mut copied: &[u8]) -> Vec<Bytes>
                 buffer.put_slice(run);
                 copied = rest;
             }
-            Run::Shared(chunk, start, end) if end - start < SHARE_FROM => buffer.put_slice(&chunk[start..end]),
+            Run::Shared(chunk, start, end) if end - start < SHARE_FROM => {
+                buffer.put_slice(&chunk[start..end])
+            }
             Run::Shared(chunk, start, end) => {
                 pieces.push(buffer.split().freeze());
                 pieces.push(chunk.slice(start..end));

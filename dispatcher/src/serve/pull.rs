@@ -15,10 +15,10 @@ use crate::{
 };
 
 /// The most events in one batch.
-const MAX_BATCH_EVENTS: usize = 256;
+pub(super) const MAX_BATCH_EVENTS: usize = 256;
 
 /// A batch takes no further event beyond this many bytes.
-const MAX_BATCH_BYTES: usize = 64 << 10;
+pub(super) const MAX_BATCH_BYTES: usize = 64 << 10;
 
 /// So many unwritten ends are looked through rather than all that a session's id and key have lived through: others,
 /// who answer nothing, may hold thousands of those.
@@ -309,7 +309,7 @@ impl Machine {
         if let Some(stream) = subscriber.stream.as_mut().filter(|_| !wanted) {
             stream.live.push_front(Turn::overdue(BatchKind::Live, Due::Start(life)));
             subscriber.marks.want(life.slot);
-            self.lives.at_mut(life.slot).hold();
+            self.lives.at_mut(life.slot).hold(1);
         }
         false
     }

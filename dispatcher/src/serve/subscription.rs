@@ -17,10 +17,7 @@ use crate::{
     machine::{Effect, Machine, Now, Refused},
     metrics::Counters,
     queue::{Lost, Queue},
-    settle::{
-        journal::Record,
-        lives::Slot,
-    },
+    settle::{journal::Record, lives::Slot},
 };
 
 /// The longest subscriber_id or instance_id, in bytes.

@@ -45,10 +45,13 @@ impl Machine {
                 self.deliver(ix, Delivered::Event { bytes: event.bytes(), windowed: false });
             }
             Some(Due::GatewayStop(closing, event)) => {
-                batch.push(&event, 0, event.len());
+                batch.push_one(&event);
                 self.deliver(ix, Delivered::GatewayStop(closing));
             }
             Some(Due::Control(_)) | None => {}
+        }
+        if lane == Lane::Live {
+            self.write_turns(ix, batch);
         }
     }
 
@@ -58,7 +61,7 @@ impl Machine {
         let subscriber = registry.at(ix);
         let held = lives.at_mut(life.slot);
         if !subscriber.marks.holds(life.slot) {
-            held.hold(); // announced to somebody who was not due it
+            held.hold(1); // announced to somebody who was not due it
         }
         let fresh = !subscriber.marks.is_open(life.slot);
         subscriber.marks.write_start(life.slot);
@@ -73,7 +76,7 @@ impl Machine {
     fn write_end(&mut self, ix: SubscriberIx, life: LifeRef, batch: &mut Batch) {
         let Self { registry, lives, .. } = self;
         let Some(end) = lives.at(life.slot).end() else { return };
-        batch.push(&end.event, 0, end.event.len());
+        batch.push_one(&end.event);
         let subscriber = registry.at(ix);
         subscriber.marks.write_end(life.slot);
         if let Some(stream) = &mut subscriber.stream {

@@ -91,19 +91,21 @@ impl Machine {
 
     fn want_start(&mut self, life: LifeRef, position: u64) {
         let Self { registry, lives, step, .. } = self;
-        let held = lives.at_mut(life.slot);
+        let held = lives.at(life.slot);
+        let (agent, key, mut holders) = (held.agent(), held.key(), 0);
         for (_, subscriber) in registry.iter_mut() {
             let filter = &subscriber.filter;
-            if !filter.wants_lifecycle() || !filter.wants_session(held.agent(), held.key()) {
+            if !filter.wants_lifecycle() || !filter.wants_session(agent, key) {
                 continue;
             }
             subscriber.marks.want(life.slot);
-            held.hold();
+            holders += 1;
             if let Some(stream) = &mut subscriber.stream {
                 stream.live.push_back(Turn { position, kind: BatchKind::Live, due: Due::Start(life) });
                 step.wake(stream);
             }
         }
+        lives.at_mut(life.slot).hold(holders);
     }
 
     /// Decides how a live life ended. Whoever was handed its start is due its end.

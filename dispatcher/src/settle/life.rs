@@ -59,7 +59,13 @@ const AGENT: u8 = 3 << 3 | 2;
 
 impl Life {
     /// A life that begins with this event, which an encoder has just made, at this place in the order of all things.
-    pub(crate) fn new(incarnation: u64, gateway: u32, event: &[u8], time_unix_nano: u64, position: u64) -> Self {
+    pub(crate) fn new(
+        incarnation: u64,
+        gateway: u32,
+        event: &[u8],
+        time_unix_nano: u64,
+        position: u64,
+    ) -> Self {
         Self {
             state: State::Alive(Start::new(event, position)),
             last_activity: time_unix_nano,
@@ -179,9 +185,9 @@ impl Life {
         self.holders |= EARLIER;
     }
 
-    /// One more subscriber is due something of it.
-    pub(crate) fn hold(&mut self) {
-        self.holders += 1; // there are no more than 4096
+    /// So many more subscribers are due something of it.
+    pub(crate) fn hold(&mut self, subscribers: u16) {
+        self.holders += subscribers; // there are no more than 4096
     }
 
     /// One fewer is.
@@ -338,7 +344,7 @@ mod tests {
     fn an_end_keeps_what_the_start_said() {
         let mut life = start("gw", "s1", "agent:main", "main");
         assert_eq!((life.observe(5000, 9), life.seq(), life.last_activity()), (2, 2, 9));
-        life.hold();
+        life.hold(1);
         life.set_has_earlier();
         life.set_end(End { event: Bytes::new(), reason: SessionEndReason::Reset, position: 6000 });
         assert_eq!((life.id(), life.incarnation(), life.gateway()), ("s1", 300, 3));

@@ -19,7 +19,12 @@ pub(super) struct Names {
 
 impl Names {
     /// The slots whose lives have this id.
-    pub(super) fn with_id<'a>(&'a self, slots: &'a Slots, gateway: u32, id: &str) -> impl Iterator<Item = Slot> {
+    pub(super) fn with_id<'a>(
+        &'a self,
+        slots: &'a Slots,
+        gateway: u32,
+        id: &str,
+    ) -> impl Iterator<Item = Slot> {
         let named = move |life: &Life| life.gateway() == gateway && life.id_bytes() == id.as_bytes();
         let found = self.by_id.iter_hash(self.hash(gateway, id.as_bytes())).copied();
         found.filter(move |slot| slots.get(*slot).is_some_and(named))

@@ -1,10 +1,6 @@
 //! Where lives stand: in segments, so that growing copies nothing, and a segment that is empty is given back.
 
-use super::{
-    bits::Bits,
-    life::Life,
-    lives::Slot,
-};
+use super::{bits::Bits, life::Life, lives::Slot};
 
 /// Lives in a segment.
 const SEGMENT: usize = 1024;
