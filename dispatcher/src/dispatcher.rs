@@ -38,7 +38,7 @@ use std::{future::pending, time::Duration};
 
 use hookwire_protocol::v1::{
     DrainReport, GoodbyeReason, StopReason, admin_service_server::AdminServiceServer, attach_request,
-    gateway_service_server::GatewayServiceServer, subscribe_response,
+    subscribe_response,
 };
 use tokio::sync::{oneshot, watch};
 use tonic::service::Routes;
@@ -90,14 +90,14 @@ impl Dispatcher {
             sources: sources.clone(),
             hello_timeout: config.hello_timeout,
             drain_budget: config.drain_budget,
+            // Twice the largest event: one that is too large is refused by itself, and does not end its stream.
+            max_request_bytes: 2 * config.max_event_bytes + ENVELOPE_BYTES,
         };
-        // Twice the largest event: one that is too large is refused by itself, and does not end its stream.
-        let largest = 2 * config.max_event_bytes + ENVELOPE_BYTES;
         let mut routes = Routes::builder();
         routes
             .add_service(health_service)
             .add_service(HookService::new(commands.clone(), config.hello_timeout))
-            .add_service(GatewayServiceServer::new(gateways).max_decoding_message_size(largest))
+            .add_service(gateways)
             .add_service(AdminServiceServer::new(AdminService { commands: commands.clone() }));
         Self { commands, sources, health, routes: routes.routes().prepare() }
     }

@@ -11,15 +11,13 @@ use std::{
     time::Duration,
 };
 
-use bytes::BytesMut;
 use hookwire_protocol::v1::{self, GoodbyeReason};
 
 use crate::{
     drain::{Closings, Ticket},
     emit::{
         boots::{GatewayIx, Gateways, SourceId},
-        encode::Encoder,
-        publish::Item,
+        publish::Lot,
     },
     fanout::{
         catalogue::Hooks,
@@ -148,10 +146,8 @@ pub(crate) struct Machine {
     pub(crate) lives: Lives,
     pub(crate) closings: Closings,
     pub(crate) counters: Counters,
-    pub(crate) encoder: Encoder,
-    /// Events of the batch that is being taken in.
-    pub(crate) chunk: BytesMut,
-    pub(crate) items: Vec<Item>,
+    /// What is being taken in.
+    pub(crate) lot: Lot,
     pub(crate) hooks: Hooks,
     /// What was answered RETRY, by when it is due again.
     pub(crate) retries: BTreeMap<(Duration, u64), (StreamId, LifeRef)>,
@@ -178,9 +174,7 @@ impl Machine {
             lives: Lives::default(),
             closings: Closings::default(),
             counters: Counters::default(),
-            encoder: Encoder::default(),
-            chunk: BytesMut::new(),
-            items: Vec::new(),
+            lot: Lot::default(),
             hooks: Hooks::default(),
             retries: BTreeMap::new(),
             next_overdue_check: None,

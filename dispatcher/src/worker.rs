@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use crate::{
     drain::{DrainOrder, Ticket},
-    emit::boots::SourceId,
+    emit::{boots::SourceId, publish::Publication},
     machine::{Effect, Machine, Now, Refused, Settings},
     queue::Lost,
     serve::{
@@ -47,7 +47,7 @@ pub(crate) enum Command {
     },
     Publish {
         source: SourceId,
-        publish: v1::Publish,
+        publication: Publication,
         reply: oneshot::Sender<Option<v1::Receipt>>,
     },
     /// An embedded emitter had no room for these.
@@ -212,8 +212,8 @@ impl Worker {
             Command::Attach { source, hello, ended, reply } => {
                 let _ = reply.send(self.attach(now, source, &hello, ended));
             }
-            Command::Publish { source, publish, reply } => {
-                let _ = reply.send(self.machine.publish(now, source, publish));
+            Command::Publish { source, publication, reply } => {
+                let _ = reply.send(self.machine.publish(now, source, &publication));
             }
             Command::EmitterLost(lost) => self.machine.emitter_lost(lost),
             Command::Detach(source) => {

@@ -170,11 +170,10 @@ impl Closing {
 }
 
 impl Share {
-    /// Of ends that were answered in the same millisecond, the first stands for all.
+    /// The end that was answered last took longest.
     pub(super) fn was_answered(&mut self, life: &Life, after: Duration) {
-        let ms = after.as_millis() as u32;
-        if self.report.slowest.as_ref().is_none_or(|slowest| slowest.ms < ms) {
-            self.report.slowest = Some(v1::SlowestEnd { session: life.id().to_owned(), ms });
-        }
+        let slowest = self.report.slowest.get_or_insert_default();
+        slowest.ms = after.as_millis() as u32;
+        life.id().clone_into(&mut slowest.session);
     }
 }

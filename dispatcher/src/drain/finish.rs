@@ -12,7 +12,7 @@ use super::closing::{ClosingId, Closings, Stage, Waiter};
 use crate::{
     emit::{
         boots::digest,
-        encode::{EventId, Parts, Payload},
+        encode::{EventId, Parts, Payload, encode, origin},
     },
     fanout::registry::{Subscriber, SubscriberIx},
     machine::{Effect, Machine},
@@ -64,11 +64,10 @@ impl Machine {
             }
             None => (EventId::Stop { boot: &boot_digest }, &synthetic, self.now.unix_nano, ""),
         };
-        let event = self.encoder.encode(&Parts {
+        let event = encode(&Parts {
             id,
             hook: hook::GATEWAY_STOP,
-            gateway: &gateway.id,
-            boot: &closing.boot,
+            origin: &origin(&gateway.id, &closing.boot),
             session: None,
             session_seq: 0,
             time_unix_nano,

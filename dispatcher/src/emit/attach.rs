@@ -83,7 +83,8 @@ impl Machine {
                 )));
             }
             self.boots += 1;
-            let gateway = Gateway::new(&hello.gateway_id, Boot::new(&hello.boot_id, self.boots));
+            let gateway =
+                Gateway::new(&hello.gateway_id, Boot::new(&hello.gateway_id, &hello.boot_id, self.boots));
             self.record_boot(hello);
             return Ok(self.gateways.insert(gateway));
         };
@@ -95,7 +96,7 @@ impl Machine {
         if *gateway.boot.id != *hello.boot_id {
             self.end_boot(ix);
             self.boots += 1;
-            self.gateways.at_mut(ix).boot = Boot::new(&hello.boot_id, self.boots);
+            self.gateways.at_mut(ix).boot = Boot::new(&hello.gateway_id, &hello.boot_id, self.boots);
             self.record_boot(hello);
         }
         Ok(ix)

@@ -8,6 +8,8 @@ use std::{
 use hookwire_protocol::v1::{self, SessionEndReason, StopReason};
 use uuid::Uuid;
 
+use super::encode::origin;
+
 /// One gateway's stream, as the worker names it. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SourceId(pub u64);
@@ -55,6 +57,8 @@ impl Gateway {
 #[derive(Debug)]
 pub(crate) struct Boot {
     pub(crate) id: Box<str>,
+    /// What its events have in common, encoded.
+    pub(crate) origin: Box<[u8]>,
     /// Tells the boots of all gateways apart; never used again.
     pub(crate) number: u32,
     /// Its Drain has begun, or it has ended: nothing starts in it any more.
@@ -72,9 +76,10 @@ pub(crate) struct Boot {
 }
 
 impl Boot {
-    pub(crate) fn new(id: &str, number: u32) -> Self {
+    pub(crate) fn new(gateway: &str, id: &str, number: u32) -> Self {
         Self {
             id: id.into(),
+            origin: origin(gateway, id),
             number,
             closed: false,
             sources: BTreeSet::new(),

@@ -1,10 +1,8 @@
 //! Whether an event can be taken in at all.
 
-use hookwire_protocol::{
-    hook,
-    v1::{GatewayEvent, RefusalCode, gateway_event::Payload},
-};
-use prost::Message as _;
+use hookwire_protocol::{hook, v1::RefusalCode};
+
+use super::given::{Given, Payload};
 
 /// The longest name of a hook, in bytes.
 const MAX_HOOK_BYTES: usize = 256;
@@ -13,8 +11,8 @@ const MAX_HOOK_BYTES: usize = 256;
 const MAX_NAME_BYTES: usize = 1024;
 
 /// Says what is wrong with an event, for machines and for people.
-pub(crate) fn check(event: &GatewayEvent, max_event_bytes: u32) -> Result<(), (RefusalCode, String)> {
-    let size = event.encoded_len();
+pub(crate) fn check(event: &Given<'_>, max_event_bytes: u32) -> Result<(), (RefusalCode, String)> {
+    let size = event.size;
     if size > max_event_bytes as usize {
         let text = format!("the event has {size} bytes, {max_event_bytes} are the most");
         return Err((RefusalCode::TooLarge, text));
@@ -22,17 +20,17 @@ pub(crate) fn check(event: &GatewayEvent, max_event_bytes: u32) -> Result<(), (R
     names(event).and_then(|()| payload(event)).map_err(|text| (RefusalCode::Invalid, text))
 }
 
-fn names(event: &GatewayEvent) -> Result<(), String> {
+fn names(event: &Given<'_>) -> Result<(), String> {
     if event.hook.is_empty() || event.hook.len() > MAX_HOOK_BYTES {
         let size = event.hook.len();
         return Err(format!("hook: a name has 1 to {MAX_HOOK_BYTES} bytes, not {size}"));
     }
     let Some(session) = &event.session else { return Ok(()) };
-    if session.id.as_deref() == Some("") {
+    if session.id == Some("") {
         return Err("session.id: it is empty; leave it out where only the key is known".to_owned());
     }
-    let id = session.id.as_deref().unwrap_or_default();
-    for (field, text) in [("id", id), ("key", &session.key), ("agent_id", &session.agent_id)] {
+    let id = session.id.unwrap_or_default();
+    for (field, text) in [("id", id), ("key", session.key), ("agent_id", session.agent_id)] {
         if text.len() > MAX_NAME_BYTES {
             let size = text.len();
             return Err(format!("session.{field}: it has {size} bytes, {MAX_NAME_BYTES} are the most"));
@@ -41,7 +39,7 @@ fn names(event: &GatewayEvent) -> Result<(), String> {
     Ok(())
 }
 
-fn payload(event: &GatewayEvent) -> Result<(), String> {
+fn payload(event: &Given<'_>) -> Result<(), String> {
     let carried = event.payload.as_ref().map(|payload| match payload {
         Payload::Json(_) => "json",
         Payload::SessionStart(_) => hook::SESSION_START,
@@ -49,7 +47,7 @@ fn payload(event: &GatewayEvent) -> Result<(), String> {
         Payload::GatewayStart(_) => hook::GATEWAY_START,
         Payload::GatewayStop(_) => hook::GATEWAY_STOP,
     });
-    let own = match event.hook.as_str() {
+    let own = match event.hook {
         name @ (hook::SESSION_START | hook::SESSION_END | hook::GATEWAY_START | hook::GATEWAY_STOP) => name,
         _ => "json",
     };

@@ -17,7 +17,7 @@ use hookwire_protocol::{
 use prost::Message as _;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::boots::SourceId;
+use super::{boots::SourceId, publish::Publication};
 use crate::{
     machine::Refused,
     queue::Lost,
@@ -157,8 +157,8 @@ async fn carry(
             batch.drain(..).map(|emitted| (emitted.event, emitted.receipt)).unzip();
         let first_publish_seq = last + 1;
         last += events.len() as u64;
-        let publish = Publish { first_publish_seq, events };
-        let receipt = commands.ask(|reply| Command::Publish { source, publish, reply }).await;
+        let publication = Publication::Embedded(Publish { first_publish_seq, events });
+        let receipt = commands.ask(|reply| Command::Publish { source, publication, reply }).await;
         let Some(receipt) = receipt.flatten() else { break };
         answer(receipts, first_publish_seq, receipt.refused);
     }

@@ -1,29 +1,46 @@
 //! An event's bytes: encoded once, straight from what the gateway sent, as an element of `EventBatch.events`.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use hookwire_protocol::v1;
+use itoa::Buffer;
 use prost::{
     Message,
     encoding::{encode_varint, encoded_len_varint},
 };
 
+use super::given;
+
 /// `EventBatch.events`, length-delimited.
 const ELEMENT: u8 = 4 << 3 | 2;
+
+/// A tag and a varint, of a length or a number.
+const MOST_BEFORE_TEXT: usize = 11;
+
+/// The number and the suffix in an event's id.
+const MOST_IN_ID: usize = 32;
 
 /// What makes one event. Field numbers are those of `Event`; a test decodes what this writes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parts<'a> {
     pub(crate) id: EventId<'a>,
     pub(crate) hook: &'a str,
-    pub(crate) gateway: &'a str,
-    pub(crate) boot: &'a str,
-    pub(crate) session: Option<SessionParts<'a>>,
+    /// The gateway and the boot, as [`origin`] encodes them.
+    pub(crate) origin: &'a [u8],
+    pub(crate) session: Option<Session<'a>>,
     pub(crate) session_seq: u64,
     pub(crate) time_unix_nano: u64,
     pub(crate) traceparent: &'a str,
     pub(crate) synthetic: bool,
     pub(crate) late: bool,
     pub(crate) payload: Payload<'a>,
+}
+
+/// The session of an event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Session<'a> {
+    Parts(SessionParts<'a>),
+    /// The field, with its tag and length, as another event of the same life has it.
+    Field(&'a [u8]),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,85 +74,187 @@ pub(crate) enum Payload<'a> {
     GatewayStop(&'a v1::GatewayStop),
 }
 
-/// Encodes events one behind the other, with a scratch buffer that is used again.
-#[derive(Debug, Default)]
-pub(crate) struct Encoder {
-    scratch: Vec<u8>,
-}
-
-impl Encoder {
-    /// Appends an element to the chunk; says how many bytes it took.
-    pub(crate) fn append(&mut self, parts: &Parts<'_>, chunk: &mut BytesMut) -> u32 {
-        self.scratch.clear();
-        put_event(parts, &mut self.scratch);
-        let before = chunk.len();
-        chunk.reserve(self.scratch.len() + 6);
-        chunk.put_u8(ELEMENT);
-        encode_varint(self.scratch.len() as u64, chunk);
-        chunk.put_slice(&self.scratch);
-        (chunk.len() - before) as u32
-    }
-
-    /// An element of its own.
-    pub(crate) fn encode(&mut self, parts: &Parts<'_>) -> Bytes {
-        let mut chunk = BytesMut::new();
-        self.append(parts, &mut chunk);
-        chunk.freeze()
+impl<'a> From<Option<&'a given::Payload<'_>>> for Payload<'a> {
+    fn from(given: Option<&'a given::Payload<'_>>) -> Self {
+        match given {
+            None => Self::None,
+            Some(given::Payload::Json(json)) => Self::Json(json),
+            Some(given::Payload::SessionStart(start)) => Self::SessionStart(start),
+            Some(given::Payload::SessionEnd(end)) => Self::SessionEnd(end),
+            Some(given::Payload::GatewayStart(start)) => Self::GatewayStart(start),
+            Some(given::Payload::GatewayStop(stop)) => Self::GatewayStop(stop),
+        }
     }
 }
 
-fn put_event(parts: &Parts<'_>, out: &mut Vec<u8>) {
+/// Bytes that were made room for, being written one behind the other.
+struct Writer<'a> {
+    room: &'a mut [u8],
+    at: usize,
+}
+
+impl Writer<'_> {
+    fn byte(&mut self, byte: u8) {
+        self.room[self.at] = byte;
+        self.at += 1;
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.room[self.at..self.at + bytes.len()].copy_from_slice(bytes);
+        self.at += bytes.len();
+    }
+
+    fn varint(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.byte(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.byte(number as u8);
+    }
+
+    fn text(&mut self, field: u8, text: &str) {
+        if !text.is_empty() {
+            self.delimited(field, text.as_bytes());
+        }
+    }
+
+    fn delimited(&mut self, field: u8, bytes: &[u8]) {
+        self.byte(field << 3 | 2);
+        self.varint(bytes.len() as u64);
+        self.bytes(bytes);
+    }
+
+    fn number(&mut self, field: u8, number: u64) {
+        if number != 0 {
+            self.byte(field << 3);
+            self.varint(number);
+        }
+    }
+
+    fn message(&mut self, field: u8, message: &impl Message) {
+        self.byte(field << 3 | 2);
+        self.varint(message.encoded_len() as u64);
+        let mut room = &mut self.room[self.at..];
+        // Cannot fail: there is room for all of it.
+        let _ = message.encode(&mut room);
+        self.at += message.encoded_len();
+    }
+}
+
+/// What every event of one boot has in common.
+pub(crate) fn origin(gateway: &str, boot: &str) -> Box<[u8]> {
+    let mut room = vec![0; 2 * MOST_BEFORE_TEXT + gateway.len() + boot.len()];
+    let mut origin = Writer { room: &mut room, at: 0 };
+    origin.text(3, gateway);
+    origin.text(4, boot);
+    let end = origin.at;
+    room.truncate(end);
+    room.into()
+}
+
+/// Appends an element.
+pub(crate) fn append(parts: &Parts<'_>, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + most(parts), 0);
+    let mut event = Writer { room: &mut out[start..], at: 3 };
+    put_event(parts, &mut event);
+    let (end, length) = (event.at, event.at - 3);
+    out.truncate(start + end);
+    out[start] = ELEMENT;
+    // Nearly all events have a length of two bytes: that much room was left for it.
+    if let 0x80..0x4000 = length {
+        out[start + 1] = length as u8 | 0x80;
+        out[start + 2] = (length >> 7) as u8;
+    } else {
+        let mut varint = Vec::new();
+        encode_varint(length as u64, &mut varint);
+        out.splice(start + 1..start + 3, varint);
+    }
+}
+
+/// The most bytes that the element can have.
+fn most(parts: &Parts<'_>) -> usize {
+    let session = parts.session.map_or(0, |session| match session {
+        Session::Parts(it) => it.id.len() + it.key.len() + it.agent.len(),
+        Session::Field(field) => field.len(),
+    });
+    let payload = match parts.payload {
+        Payload::None => 0,
+        Payload::Json(json) => json.len(),
+        Payload::SessionStart(message) => message.encoded_len(),
+        Payload::SessionEnd(message) => message.encoded_len(),
+        Payload::GatewayStart(message) => message.encoded_len(),
+        Payload::GatewayStop(message) => message.encoded_len(),
+    };
+    let id = match parts.id {
+        EventId::Start { ledger: name, .. } | EventId::End { ledger: name, .. } => name.len(),
+        EventId::Stop { boot: name } | EventId::Published { emitter: name, .. } => name.len(),
+    };
+    let texts = id + parts.hook.len() + parts.origin.len() + parts.traceparent.len() + session + payload;
+    // The element, five texts outside of the session and three in it, the session, and five numbers; an id's number.
+    texts + 15 * MOST_BEFORE_TEXT + MOST_IN_ID
+}
+
+/// An element of its own.
+pub(crate) fn encode(parts: &Parts<'_>) -> Bytes {
+    let mut element = Vec::new();
+    append(parts, &mut element);
+    element.into()
+}
+
+fn put_event(parts: &Parts<'_>, out: &mut Writer<'_>) {
     put_id(parts.id, out);
-    put_text(2, parts.hook, out);
-    put_text(3, parts.gateway, out);
-    put_text(4, parts.boot, out);
-    if let Some(session) = &parts.session {
-        put_session(session, out);
+    out.text(2, parts.hook);
+    out.bytes(parts.origin);
+    match &parts.session {
+        Some(Session::Parts(session)) => put_session(session, out),
+        Some(Session::Field(field)) => out.bytes(field),
+        None => {}
     }
-    put_number(6, parts.session_seq, out);
+    out.number(6, parts.session_seq);
     if parts.time_unix_nano != 0 {
-        out.put_u8(7 << 3 | 1);
-        out.put_u64_le(parts.time_unix_nano);
+        out.byte(7 << 3 | 1);
+        out.bytes(&parts.time_unix_nano.to_le_bytes());
     }
-    put_text(8, parts.traceparent, out);
-    put_number(9, parts.synthetic.into(), out);
-    put_number(10, parts.late.into(), out);
+    out.text(8, parts.traceparent);
+    out.number(9, parts.synthetic.into());
+    out.number(10, parts.late.into());
     match parts.payload {
         Payload::None => {}
-        Payload::Json(json) => put_bytes(11, json, out),
-        Payload::SessionStart(message) => put_message(12, message, out),
-        Payload::SessionEnd(message) => put_message(13, message, out),
-        Payload::GatewayStart(message) => put_message(14, message, out),
-        Payload::GatewayStop(message) => put_message(15, message, out),
+        Payload::Json(json) => out.delimited(11, json),
+        Payload::SessionStart(message) => out.message(12, message),
+        Payload::SessionEnd(message) => out.message(13, message),
+        Payload::GatewayStart(message) => out.message(14, message),
+        Payload::GatewayStop(message) => out.message(15, message),
     }
 }
 
-fn put_id(id: EventId<'_>, out: &mut Vec<u8>) {
-    use std::io::Write as _;
-    out.put_u8(1 << 3 | 2);
-    let length_at = out.len();
-    out.put_u8(0);
-    let written = match id {
-        EventId::Start { ledger, incarnation } => write!(out, "{ledger}-{incarnation}-start"),
-        EventId::End { ledger, incarnation } => write!(out, "{ledger}-{incarnation}-end"),
-        EventId::Stop { boot } => write!(out, "{boot}-stop"),
-        EventId::Published { emitter, publish_seq } => write!(out, "{emitter}-{publish_seq}"),
+fn put_id(id: EventId<'_>, out: &mut Writer<'_>) {
+    let mut digits = Buffer::new();
+    let (name, number, suffix) = match id {
+        EventId::Start { ledger, incarnation } => (ledger, Some(incarnation), "-start"),
+        EventId::End { ledger, incarnation } => (ledger, Some(incarnation), "-end"),
+        EventId::Stop { boot } => (boot, None, "-stop"),
+        EventId::Published { emitter, publish_seq } => (emitter, Some(publish_seq), ""),
     };
-    debug_assert!(written.is_ok(), "a Vec takes all that is written to it");
-    let length = out.len() - length_at - 1;
-    debug_assert!(length < 0x80, "ids are digests and numbers: one byte holds their length");
-    out[length_at] = length as u8;
+    let number = number.map_or("", |number| digits.format(number));
+    let dash = usize::from(!number.is_empty());
+    out.byte(1 << 3 | 2);
+    out.varint((name.len() + dash + number.len() + suffix.len()) as u64);
+    out.bytes(name.as_bytes());
+    out.bytes(&b"-"[..dash]);
+    out.bytes(number.as_bytes());
+    out.bytes(suffix.as_bytes());
 }
 
-fn put_session(session: &SessionParts<'_>, out: &mut Vec<u8>) {
+fn put_session(session: &SessionParts<'_>, out: &mut Writer<'_>) {
     let length = text_len(session.id) + text_len(session.key) + text_len(session.agent);
-    let number = if session.incarnation == 0 { 0 } else { 1 + encoded_len_varint(session.incarnation) };
-    out.put_u8(5 << 3 | 2);
-    encode_varint((length + number) as u64, out);
-    put_text(1, session.id, out);
-    put_text(2, session.key, out);
-    put_text(3, session.agent, out);
-    put_number(4, session.incarnation, out);
+    out.byte(5 << 3 | 2);
+    out.varint((length + number_len(session.incarnation)) as u64);
+    out.text(1, session.id);
+    out.text(2, session.key);
+    out.text(3, session.agent);
+    out.number(4, session.incarnation);
 }
 
 /// The size of a text field with a number below 16.
@@ -143,30 +262,8 @@ fn text_len(text: &str) -> usize {
     if text.is_empty() { 0 } else { 1 + encoded_len_varint(text.len() as u64) + text.len() }
 }
 
-fn put_text(field: u8, text: &str, out: &mut Vec<u8>) {
-    if !text.is_empty() {
-        put_bytes(field, text.as_bytes(), out);
-    }
-}
-
-fn put_bytes(field: u8, bytes: &[u8], out: &mut Vec<u8>) {
-    out.put_u8(field << 3 | 2);
-    encode_varint(bytes.len() as u64, out);
-    out.put_slice(bytes);
-}
-
-fn put_number(field: u8, number: u64, out: &mut Vec<u8>) {
-    if number != 0 {
-        out.put_u8(field << 3);
-        encode_varint(number, out);
-    }
-}
-
-fn put_message(field: u8, message: &impl Message, out: &mut Vec<u8>) {
-    out.put_u8(field << 3 | 2);
-    encode_varint(message.encoded_len() as u64, out);
-    // Cannot fail: a Vec grows.
-    let _ = message.encode(out);
+fn number_len(number: u64) -> usize {
+    if number == 0 { 0 } else { 1 + encoded_len_varint(number) }
 }
 
 #[cfg(test)]
@@ -176,9 +273,14 @@ mod tests {
     const PARTS: Parts<'static> = Parts {
         id: EventId::Published { emitter: "0123456789abcdef", publish_seq: 300 },
         hook: "message_received",
-        gateway: "gw",
-        boot: "b1",
-        session: Some(SessionParts { id: "s1", key: "agent:main", agent: "main", incarnation: 1000 }),
+        // gateway_id "gw", boot_id "b1"
+        origin: b"\x1a\x02gw\x22\x02b1",
+        session: Some(Session::Parts(SessionParts {
+            id: "s1",
+            key: "agent:main",
+            agent: "main",
+            incarnation: 1000,
+        })),
         session_seq: 7,
         time_unix_nano: 1_795_343_860_866_000_000,
         traceparent: "00-25066da7d1bfcd66baad101be018d35f-8cc5759d2e75d1d1-01",
@@ -188,7 +290,7 @@ mod tests {
     };
 
     fn decode(parts: &Parts<'_>) -> v1::Event {
-        let element = Encoder::default().encode(parts);
+        let element = encode(parts);
         let mut batch = v1::EventBatch::decode(element).expect("an element is a batch without a header");
         assert_eq!(batch.events.len(), 1);
         batch.events.remove(0)
@@ -217,7 +319,35 @@ mod tests {
         assert_eq!(decode(&PARTS), wire);
         // Not only readable: byte for byte what any protobuf encoder writes.
         let batch = v1::EventBatch { events: vec![wire], ..Default::default() };
-        assert_eq!(Encoder::default().encode(&PARTS), batch.encode_to_vec());
+        assert_eq!(encode(&PARTS), batch.encode_to_vec());
+    }
+
+    #[test]
+    fn lengths_of_any_size_are_written_as_any_encoder_writes_them() {
+        for size in [0, 1, 100, 127, 128, 16_000, 16_384, 3_000_000] {
+            let json = vec![b'x'; size];
+            let parts = Parts {
+                origin: &origin("gw", ""),
+                session: None,
+                traceparent: "",
+                payload: Payload::Json(&json),
+                ..PARTS
+            };
+            let batch = v1::EventBatch { events: vec![decode(&parts)], ..Default::default() };
+            let mut out = b"before".to_vec();
+            append(&parts, &mut out);
+            assert_eq!(out[6..], batch.encode_to_vec());
+        }
+    }
+
+    #[test]
+    fn a_field_is_taken_as_it_is() {
+        let whole = encode(&PARTS);
+        let field =
+            whole.windows(20).find(|field| field.starts_with(b"\x2a\x1b\x0a\x02s1")).map(<[u8]>::as_ptr);
+        let at = field.map(|field| field as usize - whole.as_ptr() as usize).expect("it has a session");
+        let session = Some(Session::Field(&whole[at..at + 2 + 0x1b]));
+        assert_eq!(encode(&Parts { session, ..PARTS }), whole);
     }
 
     #[test]

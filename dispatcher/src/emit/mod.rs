@@ -5,5 +5,7 @@ pub(crate) mod boots;
 pub(crate) mod check;
 pub mod emitter;
 pub(crate) mod encode;
+pub(crate) mod given;
 pub(crate) mod publish;
+mod route;
 pub(crate) mod service;

@@ -1,18 +1,23 @@
 //! What a gateway publishes is taken in: it starts and ends lives, or is fanned out.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use hookwire_protocol::{
     hook,
-    v1::{self, GatewayEvent, RefusalCode, SessionEndReason, SessionRef, StopReason, gateway_event},
+    v1::{self, RefusalCode, SessionEndReason, StopReason},
 };
 
 use super::{
     boots::{GatewayIx, HeldStop, SourceId},
     check::check,
-    encode::{EventId, Parts, Payload, SessionParts},
+    encode::{self, EventId, Parts, Session, SessionParts, append},
+    given::{Given, Malformed, Named, Payload, Published, Unread},
 };
 use crate::{
     fanout::catalogue::MAX_HOOKS,
     machine::{Machine, Now},
+    queue::run::{Item, Run},
     settle::{
         decide::{Beginning, Ending},
         journal::Record,
@@ -20,31 +25,66 @@ use crate::{
     },
 };
 
-/// A chunk that has come to this size is fanned out before the rest of its batch: what a slow reader holds, it holds
-/// by the chunk, and a few bytes from a gateway can make an event of kilobytes.
-const CHUNK_BYTES: usize = 64 << 10;
+/// A lot that has come to this size is fanned out before the rest of its batch: what a slow reader holds, it holds by
+/// the lot, and a few bytes from a gateway can make an event of kilobytes.
+const LOT_BYTES: usize = 64 << 10;
 
-/// One event of the batch that is being taken in: where its bytes are, and what a filter asks about.
+/// What one emitter publishes at once.
 #[derive(Debug)]
-pub(crate) struct Item {
-    pub(crate) position: u64,
-    /// The number of the boot it was published in.
-    pub(crate) boot: u32,
-    /// The hook's number.
-    pub(crate) hook: usize,
-    /// Incarnation 0 where it belongs to none.
-    pub(crate) life: LifeRef,
-    /// The agent and key of its session, where it names one.
-    pub(crate) session: Option<(Box<str>, Box<str>)>,
-    pub(crate) start: u32,
-    pub(crate) end: u32,
+pub(crate) enum Publication {
+    /// As it came over the wire.
+    Wire(Published),
+    /// From an embedded emitter.
+    Embedded(v1::Publish),
 }
 
-impl Item {
-    /// Its own part of the chunk.
-    pub(crate) fn bytes<'a>(&self, chunk: &'a [u8]) -> &'a [u8] {
-        &chunk[self.start as usize..self.end as usize]
+/// The events that are being taken in, and go to the queues together.
+#[derive(Debug, Default)]
+pub(crate) struct Lot {
+    /// The encoded events, one behind the other.
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) items: Vec<Item>,
+    /// How many events are still to come.
+    to_come: usize,
+    /// The mean size of the events of the lot before, in bytes.
+    mean: usize,
+}
+
+impl Lot {
+    /// Makes room for what is to come, if that is like what came before.
+    fn make_room(&mut self) {
+        let expected = (self.to_come + 1) * self.mean;
+        self.bytes.reserve((expected + expected / 8).min(LOT_BYTES + LOT_BYTES / 8));
     }
+
+    /// What was taken in, as one run.
+    pub(crate) fn close(&mut self) -> Run {
+        self.mean = self.bytes.len() / self.items.len().max(1);
+        let mut bytes = std::mem::take(&mut self.bytes);
+        // What a queue holds is bounded by what its events need, not by what was set aside for them.
+        if bytes.capacity() / 2 > bytes.len() {
+            bytes.shrink_to_fit();
+        }
+        let items: Arc<[Item]> = self.items.drain(..).collect();
+        Run::new(items, Bytes::from(bytes))
+    }
+}
+
+/// Who publishes.
+struct Publisher<'a> {
+    gateway: GatewayIx,
+    /// Of the emitter.
+    digest: &'a str,
+}
+
+/// What is fanned out.
+struct Observed<'a> {
+    hook: u32,
+    /// How the gateway names the session; `None` where it names none, or says what is known of it.
+    said: Option<Named<'a>>,
+    time_unix_nano: u64,
+    traceparent: &'a str,
+    payload: encode::Payload<'a>,
 }
 
 /// Which life an event belongs to.
@@ -63,18 +103,39 @@ impl Machine {
         &mut self,
         now: Now,
         source: SourceId,
-        publish: v1::Publish,
+        publication: &Publication,
     ) -> Option<v1::Receipt> {
         self.now = now;
+        match publication {
+            Publication::Wire(wire) => {
+                self.take_all_in(source, wire.first_publish_seq, wire.events(), Self::take_in_unread)
+            }
+            Publication::Embedded(publish) => {
+                let events = publish.events.iter().map(Given::from);
+                self.take_all_in(source, publish.first_publish_seq, events, Self::take_in)
+            }
+        }
+    }
+
+    fn take_all_in<E>(
+        &mut self,
+        source: SourceId,
+        first_publish_seq: u64,
+        events: impl Iterator<Item = E>,
+        take_in: impl Fn(&mut Self, &Publisher<'_>, u64, E) -> Result<(), (RefusalCode, String)>,
+    ) -> Option<v1::Receipt> {
         if self.stopping {
             return None;
         }
         let (gateway, emitter_id) = self.sources.get(&source)?.clone();
         let emitter = self.gateways.at(gateway).boot.emitters.get(&emitter_id)?;
         let (digest, mut last) = (emitter.digest.clone(), emitter.last);
+        let publisher = Publisher { gateway, digest: &digest };
         let (records, mut refused) = (self.step.records.len(), Vec::new());
-        for (after, event) in (0..).zip(publish.events) {
-            let number = publish.first_publish_seq.checked_add(after).filter(|number| *number > 0);
+        self.lot.to_come = events.size_hint().0;
+        for (after, event) in (0..).zip(events) {
+            self.lot.to_come = self.lot.to_come.saturating_sub(1);
+            let number = first_publish_seq.checked_add(after).filter(|number| *number > 0);
             let Some(publish_seq) = number else {
                 self.counters.events_refused += 1;
                 refused.push(no_number(after));
@@ -85,14 +146,14 @@ impl Machine {
                 continue;
             }
             last = publish_seq;
-            match self.take_in(gateway, &digest, publish_seq, event) {
+            match take_in(self, &publisher, publish_seq, event) {
                 Ok(()) => self.counters.events_taken_in += 1,
                 Err((code, text)) => {
                     self.counters.events_refused += 1;
                     refused.push(v1::Refusal { publish_seq, code: code.into(), text });
                 }
             }
-            if self.chunk.len() >= CHUNK_BYTES {
+            if self.lot.bytes.len() >= LOT_BYTES {
                 self.fan_out();
             }
         }
@@ -107,27 +168,68 @@ impl Machine {
         Some(v1::Receipt { through_publish_seq: last, refused })
     }
 
+    /// An event of a known hook and of a session that is known to be alive needs no reading.
+    fn take_in_unread(
+        &mut self,
+        publisher: &Publisher<'_>,
+        publish_seq: u64,
+        event: Result<Unread<'_>, Malformed>,
+    ) -> Result<(), (RefusalCode, String)> {
+        let event = event.map_err(no_event)?;
+        let known = self.known(publisher.gateway, &event);
+        let Some((hook, slot)) = known else {
+            return self.take_in(publisher, publish_seq, event.read().map_err(no_event)?);
+        };
+        let belongs = slot.map_or(Belongs::Nothing, Belongs::To);
+        let traceparent = event.traceparent().map_err(no_event)?;
+        let payload = event.payload.as_ref().into();
+        let observed =
+            Observed { hook, said: None, time_unix_nano: event.time_unix_nano, traceparent, payload };
+        self.observe(publisher, publish_seq, &belongs, observed);
+        Ok(())
+    }
+
+    /// The hook, where it is none of those with a message of their own, and the session that the event belongs to.
+    fn known(&self, gateway: GatewayIx, event: &Unread<'_>) -> Option<(u32, Option<Slot>)> {
+        let hook = self.hooks.find(event.hook).filter(|hook| !self.hooks.is_typed(*hook))?;
+        let plain = matches!(event.payload, None | Some(Payload::Json(_)));
+        if !plain || event.size > self.settings.max_event_bytes as usize {
+            return None;
+        }
+        match &event.session {
+            None => Some((hook, None)),
+            Some(said) => Some((hook, Some(self.lives.alive_by_ref(gateway, said)?))),
+        }
+    }
+
     fn take_in(
         &mut self,
-        ix: GatewayIx,
-        emitter: &str,
+        publisher: &Publisher<'_>,
         publish_seq: u64,
-        mut event: GatewayEvent,
+        mut event: Given<'_>,
     ) -> Result<(), (RefusalCode, String)> {
+        let ix = publisher.gateway;
         check(&event, self.settings.max_event_bytes)?;
         if event.time_unix_nano == 0 {
             event.time_unix_nano = self.now.unix_nano;
         }
-        match event.hook.as_str() {
+        match event.hook {
             hook::SESSION_START => return self.session_starts(ix, &event),
             hook::SESSION_END => self.session_ends(ix, &event),
-            hook::GATEWAY_STOP => self.hold_gateway_stop(ix, emitter, publish_seq, &event),
-            _ => return self.observe(ix, emitter, publish_seq, event),
+            hook::GATEWAY_STOP => self.hold_gateway_stop(publisher, publish_seq, &event),
+            _ => {
+                let hook = self.hook_index(event.hook)?;
+                let belongs = self.belongs(ix, &event);
+                let Given { session: said, time_unix_nano, traceparent, .. } = event;
+                let payload = event.payload.as_ref().into();
+                let observed = Observed { hook, said, time_unix_nano, traceparent, payload };
+                self.observe(publisher, publish_seq, &belongs, observed);
+            }
         }
         Ok(())
     }
 
-    fn session_starts(&mut self, ix: GatewayIx, event: &GatewayEvent) -> Result<(), (RefusalCode, String)> {
+    fn session_starts(&mut self, ix: GatewayIx, event: &Given<'_>) -> Result<(), (RefusalCode, String)> {
         let gateway = self.gateways.at(ix);
         if gateway.boot.closed {
             let text = format!("boot {:?} is over: nothing starts in it", gateway.boot.id);
@@ -139,7 +241,7 @@ impl Machine {
             return Ok(());
         }
         let start = match &event.payload {
-            Some(gateway_event::Payload::SessionStart(start)) => start.clone(),
+            Some(Payload::SessionStart(start)) => start.clone().into_owned(),
             _ => v1::SessionStart::default(),
         };
         self.begin_life(ix, &Beginning { event, synthetic: false }, start);
@@ -147,9 +249,9 @@ impl Machine {
         Ok(())
     }
 
-    fn session_ends(&mut self, ix: GatewayIx, event: &GatewayEvent) {
+    fn session_ends(&mut self, ix: GatewayIx, event: &Given<'_>) {
         let said = match &event.payload {
-            Some(gateway_event::Payload::SessionEnd(end)) => end.clone(),
+            Some(Payload::SessionEnd(end)) => end.clone().into_owned(),
             _ => v1::SessionEnd::default(),
         };
         let reason = match said.reason() {
@@ -157,14 +259,14 @@ impl Machine {
             SessionEndReason::Unspecified | SessionEndReason::Lost => SessionEndReason::Unknown,
             reason => reason,
         };
-        let session = event.session.clone().unwrap_or_default();
-        let alive = match &session.id {
+        let session = event.session.unwrap_or_default();
+        let alive = match session.id {
             Some(id) => self.lives.alive_by_id(ix, id),
-            None => self.lives.alive_by_key(ix, &session.key),
+            None => self.lives.alive_by_key(ix, session.key),
         };
         let Some(slot) = alive else {
             self.counters.ends_without_life += 1;
-            if let Some(id) = &session.id {
+            if let Some(id) = session.id {
                 // The first end decided wins: what is said now counts only where nothing is known.
                 let (incarnation, known) = self.previous_life(ix, id);
                 let reason = if incarnation > 0 { known } else { reason };
@@ -177,7 +279,7 @@ impl Machine {
         let time_unix_nano = event.time_unix_nano;
         self.decide(
             slot,
-            Ending { reason, said, time_unix_nano, traceparent: &event.traceparent, synthetic: false },
+            Ending { reason, said, time_unix_nano, traceparent: event.traceparent, synthetic: false },
         );
         self.gateway_ended(ix, &id, incarnation, reason);
     }
@@ -196,9 +298,9 @@ impl Machine {
         self.record(Record::Ended { gateway, session: id.into(), incarnation });
     }
 
-    fn hold_gateway_stop(&mut self, ix: GatewayIx, emitter: &str, publish_seq: u64, event: &GatewayEvent) {
+    fn hold_gateway_stop(&mut self, publisher: &Publisher<'_>, publish_seq: u64, event: &Given<'_>) {
         let mut payload = match &event.payload {
-            Some(gateway_event::Payload::GatewayStop(stop)) => stop.clone(),
+            Some(Payload::GatewayStop(stop)) => stop.clone().into_owned(),
             _ => v1::GatewayStop::default(),
         };
         if payload.reason() == StopReason::Unspecified {
@@ -207,11 +309,11 @@ impl Machine {
         let said = HeldStop {
             payload,
             time_unix_nano: event.time_unix_nano,
-            traceparent: event.traceparent.clone(),
-            emitter: emitter.into(),
+            traceparent: event.traceparent.to_owned(),
+            emitter: publisher.digest.into(),
             publish_seq,
         };
-        let boot = &mut self.gateways.at_mut(ix).boot;
+        let boot = &mut self.gateways.at_mut(publisher.gateway).boot;
         // Kept where it was told before, too: a boot that was lost and came back ends as it says.
         let held = boot.stop.get_or_insert(said);
         if boot.stop_told {
@@ -219,47 +321,47 @@ impl Machine {
         }
     }
 
-    /// Any hook but the lifecycle's own: it is fanned out with its batch.
+    /// Any hook but the lifecycle's own: it is fanned out with its lot.
     fn observe(
         &mut self,
-        ix: GatewayIx,
-        emitter: &str,
+        publisher: &Publisher<'_>,
         publish_seq: u64,
-        event: GatewayEvent,
-    ) -> Result<(), (RefusalCode, String)> {
-        let hook = self.hook_index(&event.hook)?;
-        let belongs = self.belongs(ix, &event);
+        belongs: &Belongs,
+        observed: Observed<'_>,
+    ) {
+        let time_unix_nano =
+            if observed.time_unix_nano == 0 { self.now.unix_nano } else { observed.time_unix_nano };
         let position = self.next_position();
-        let (life, session_seq) = self.number(&belongs, position, event.time_unix_nano);
+        let (life, session_seq) = self.number(belongs, position, time_unix_nano);
         let late = matches!(belongs, Belongs::Late(_));
         self.counters.events_late += u64::from(late);
-        let Self { gateways, lives, encoder, chunk, items, .. } = self;
-        let gateway = gateways.at(ix);
+        let Self { gateways, lives, hooks, lot, .. } = self;
+        let boot = &gateways.at(publisher.gateway).boot;
         let known = matches!(belongs, Belongs::To(_)).then(|| lives.at(life.slot));
-        let session = event.session.as_ref().map(|said| session(said, known, life.incarnation));
-        let start = chunk.len() as u32;
+        let session = match (known, &observed.said) {
+            (known, Some(said)) => Some(Session::Parts(session(said, known, life.incarnation))),
+            (Some(known), None) => Some(Session::Field(known.session_field())),
+            (None, None) => None,
+        };
         let parts = Parts {
-            id: EventId::Published { emitter, publish_seq },
-            hook: &event.hook,
-            gateway: &gateway.id,
-            boot: &gateway.boot.id,
+            id: EventId::Published { emitter: publisher.digest, publish_seq },
+            hook: hooks.name(observed.hook),
+            origin: &boot.origin,
             session,
             session_seq,
-            time_unix_nano: event.time_unix_nano,
-            traceparent: &event.traceparent,
+            time_unix_nano,
+            traceparent: observed.traceparent,
             synthetic: false,
             late,
-            payload: match &event.payload {
-                Some(gateway_event::Payload::Json(json)) => Payload::Json(json),
-                Some(gateway_event::Payload::GatewayStart(start)) => Payload::GatewayStart(start),
-                _ => Payload::None, // the check let nothing else through
-            },
+            payload: observed.payload,
         };
-        let boot = gateway.boot.number;
-        let session = session.map(|parts| (parts.agent.into(), parts.key.into()));
-        let end = start + encoder.append(&parts, chunk);
-        items.push(Item { position, boot, hook, life, session, start, end });
-        Ok(())
+        if lot.items.is_empty() {
+            lot.make_room();
+        }
+        let start = lot.bytes.len() as u32;
+        append(&parts, &mut lot.bytes);
+        let end = lot.bytes.len() as u32;
+        lot.items.push(Item { position, life, boot: boot.number, hook: observed.hook, start, end });
     }
 
     /// Counts an event in its life. What is late has no number, and what has no life neither.
@@ -276,10 +378,10 @@ impl Machine {
     }
 
     /// Finds the life that an event belongs to; one that the ledger does not hold as alive begins.
-    fn belongs(&mut self, ix: GatewayIx, event: &GatewayEvent) -> Belongs {
+    fn belongs(&mut self, ix: GatewayIx, event: &Given<'_>) -> Belongs {
         let Some(session) = &event.session else { return Belongs::Nothing };
         let Some(id) = &session.id else {
-            return self.lives.alive_by_key(ix, &session.key).map_or(Belongs::Nothing, Belongs::To);
+            return self.lives.alive_by_key(ix, session.key).map_or(Belongs::Nothing, Belongs::To);
         };
         if let Some(slot) = self.lives.alive_by_id(ix, id) {
             return Belongs::To(slot);
@@ -294,12 +396,16 @@ impl Machine {
         Belongs::To(self.begin_life(ix, &Beginning { event, synthetic: true }, v1::SessionStart::default()))
     }
 
-    fn hook_index(&mut self, name: &str) -> Result<usize, (RefusalCode, String)> {
+    fn hook_index(&mut self, name: &str) -> Result<u32, (RefusalCode, String)> {
         self.hooks.number(name).ok_or_else(|| {
             let text = format!("hook: {MAX_HOOKS} different hooks were seen: no room for another");
             (RefusalCode::Invalid, text)
         })
     }
+}
+
+fn no_event(malformed: Malformed) -> (RefusalCode, String) {
+    (RefusalCode::Invalid, format!("not a GatewayEvent: {malformed}"))
 }
 
 /// Why an event has no number: the first of all is 1, and none comes behind the largest.
@@ -309,31 +415,31 @@ fn no_number(after: u64) -> v1::Refusal {
     v1::Refusal { publish_seq, code: RefusalCode::Invalid.into(), text }
 }
 
-fn session_id(event: &GatewayEvent) -> &str {
-    event.session.as_ref().and_then(|session| session.id.as_deref()).unwrap_or_default()
+fn session_id<'a>(event: &Given<'a>) -> &'a str {
+    event.session.and_then(|session| session.id).unwrap_or_default()
 }
 
 /// The session as the gateway named it here, completed from what its life is known by.
-fn session<'a>(said: &'a SessionRef, known: Option<&'a Life>, incarnation: u64) -> SessionParts<'a> {
+fn session<'a>(said: &Named<'a>, known: Option<&'a Life>, incarnation: u64) -> SessionParts<'a> {
     let or =
         |said: &'a str, known: Option<&'a str>| if said.is_empty() { known.unwrap_or(said) } else { said };
     SessionParts {
-        id: or(said.id.as_deref().unwrap_or_default(), known.map(Life::id)),
-        key: or(&said.key, known.map(Life::key)),
-        agent: or(&said.agent_id, known.map(Life::agent)),
+        id: or(said.id.unwrap_or_default(), known.map(Life::id)),
+        key: or(said.key, known.map(Life::key)),
+        agent: or(said.agent_id, known.map(Life::agent)),
         incarnation,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use hookwire_protocol::v1::{attach_request, subscribe_request};
+    use hookwire_protocol::v1::{GatewayEvent, attach_request, subscribe_request};
 
     use super::*;
     use crate::{config::Config, dispatcher::settings, serve::stream::StreamId};
 
     #[test]
-    fn a_large_message_of_small_events_is_several_chunks() {
+    fn a_large_message_of_small_events_is_several_lots() {
         let (mut machine, now) = (Machine::new(settings(&Config::default())), Now::default());
         let name = || "name".to_owned();
         let hello = subscribe_request::Hello { subscriber_id: name(), ..Default::default() };
@@ -343,13 +449,13 @@ mod tests {
         machine.attach(now, SourceId(1), &hello).expect("a gateway");
         let event = GatewayEvent { hook: "tick".to_owned(), ..Default::default() };
         let publish = v1::Publish { first_publish_seq: 1, events: vec![event; 5000] };
-        machine.publish(now, SourceId(1), publish).expect("a receipt");
+        machine.publish(now, SourceId(1), &Publication::Embedded(publish)).expect("a receipt");
 
         let (_, subscriber) = machine.registry.iter_mut().next().expect("the plugin");
         let mut positions = Vec::new();
-        while let Some(queued) = subscriber.queue.pop() {
-            assert!(queued.chunk.len() < 2 * CHUNK_BYTES);
-            positions.push(queued.position);
+        while let Some(run) = subscriber.queue.pop(usize::MAX) {
+            assert!(run.range().0.len() < 2 * LOT_BYTES);
+            positions.extend(run.span.items().iter().map(|item| item.position));
         }
         assert!(positions.len() == 5000 && positions.is_sorted());
     }

@@ -10,17 +10,22 @@ use std::{
 };
 
 use hookwire_protocol::v1::{
-    self, AttachRequest, AttachResponse, DrainRequest, DrainResponse, GoodbyeReason, StopReason,
-    attach_request, attach_response, drain_response, gateway_service_server,
+    self, AttachResponse, DrainRequest, DrainResponse, GoodbyeReason, StopReason, attach_response,
+    drain_response,
 };
 use tokio::{
     sync::{mpsc, oneshot},
     time::{interval, timeout},
 };
 use tokio_stream::{Stream, wrappers::ReceiverStream};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Status, Streaming};
 
-use super::boots::SourceId;
+use super::{
+    boots::SourceId,
+    given::{Malformed, Published},
+    publish::Publication,
+    route::{Message, Said},
+};
 use crate::{
     drain::{DrainOrder, MAX_BUDGET, Ticket},
     machine::RECONNECT_AFTER,
@@ -34,7 +39,7 @@ const RECEIPTS: usize = 16;
 /// How often a drain's progress is told.
 const PROGRESS: Duration = Duration::from_millis(100);
 
-type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+pub(super) type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// What a gateway speaks.
 #[derive(Clone, Debug)]
@@ -43,6 +48,8 @@ pub(crate) struct GatewayService {
     pub(crate) sources: Sources,
     pub(crate) hello_timeout: Duration,
     pub(crate) drain_budget: Duration,
+    /// The largest message of a gateway's.
+    pub(crate) max_request_bytes: usize,
 }
 
 /// Numbers gateways' streams, whether they come over the wire or are embedded.
@@ -55,30 +62,22 @@ impl Sources {
     }
 }
 
-#[tonic::async_trait]
-impl gateway_service_server::GatewayService for GatewayService {
-    type AttachStream = Responses<AttachResponse>;
-    type DrainStream = Responses<DrainResponse>;
-
-    async fn attach(
-        &self,
-        request: Request<Streaming<AttachRequest>>,
-    ) -> Result<Response<Self::AttachStream>, Status> {
+impl GatewayService {
+    pub(super) fn attach(&self, inbound: Streaming<Said>) -> Responses<AttachResponse> {
         let (responses, outbound) = mpsc::channel(RECEIPTS);
         let (source, commands) = (self.sources.next(), self.commands.clone());
-        let reader = Reader { source, commands, inbound: request.into_inner(), responses };
-        tokio::spawn(reader.run(self.hello_timeout));
-        Ok(Response::new(Box::pin(ReceiverStream::new(outbound))))
+        tokio::spawn(Reader { source, commands, inbound, responses }.run(self.hello_timeout));
+        Box::pin(ReceiverStream::new(outbound))
     }
 
-    async fn drain(&self, request: Request<DrainRequest>) -> Result<Response<Self::DrainStream>, Status> {
-        let order = order(request.into_inner(), self.drain_budget);
+    pub(super) async fn drain(&self, request: DrainRequest) -> Result<Responses<DrainResponse>, Status> {
+        let order = order(request, self.drain_budget);
         let (report, awaited) = oneshot::channel();
         let ticket = self.commands.ask(|reply| Command::Drain { order, reply, report }).await;
         let ticket = ticket.ok_or_else(stopped)?.map_err(as_status)?;
         let (responses, outbound) = mpsc::channel(1);
         tokio::spawn(tell_progress(self.commands.clone(), ticket, awaited, responses));
-        Ok(Response::new(Box::pin(ReceiverStream::new(outbound))))
+        Ok(Box::pin(ReceiverStream::new(outbound)))
     }
 }
 
@@ -131,7 +130,7 @@ async fn tell_progress(
 struct Reader {
     source: SourceId,
     commands: Commands,
-    inbound: Streaming<AttachRequest>,
+    inbound: Streaming<Said>,
     responses: mpsc::Sender<Result<AttachResponse, Status>>,
 }
 
@@ -169,7 +168,7 @@ impl Reader {
             Status::deadline_exceeded(format!("no Hello came within {hello_timeout:?} of the call"))
         })?;
         let hello = match first.map_err(unreadable)?.and_then(|request| request.message) {
-            Some(attach_request::Message::Hello(hello)) => hello,
+            Some(Message::Hello(hello)) => hello,
             _ => return Err(Status::invalid_argument("the first message of a stream is its Hello")),
         };
         let source = self.source;
@@ -187,16 +186,17 @@ impl Reader {
                 Err(status) => return Err(Ended::Refused(unreadable(status))),
             };
             match message {
-                Some(attach_request::Message::Publish(publish)) => {
+                Some(Message::Publish(body)) => {
                     let source = self.source;
+                    let publication = Publication::Wire(Published::read(body).map_err(malformed)?);
                     let receipt =
-                        self.commands.ask(|reply| Command::Publish { source, publish, reply }).await;
+                        self.commands.ask(|reply| Command::Publish { source, publication, reply }).await;
                     // No receipt: the stream has lost its place, and is told so in a moment.
                     if let Some(receipt) = receipt.flatten() {
                         let _ = self.say(attach_response::Message::Receipt(receipt)).await;
                     }
                 }
-                Some(attach_request::Message::Hello(_)) => {
+                Some(Message::Hello(_)) => {
                     let status = Status::invalid_argument("a stream has one Hello, its first message");
                     return Err(Ended::Refused(status));
                 }
@@ -215,6 +215,10 @@ impl Reader {
 enum Ended {
     Refused(Status),
     Told(GoodbyeReason),
+}
+
+fn malformed(malformed: Malformed) -> Ended {
+    Ended::Refused(Status::invalid_argument(format!("unreadable Publish: {malformed}")))
 }
 
 fn goodbye(reason: GoodbyeReason) -> AttachResponse {

@@ -1,6 +1,7 @@
 //! The hooks that are known by name. Others are delivered all the same.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
+use hookwire_protocol::hook;
 
 /// Different hooks that one dispatcher tells apart.
 pub(crate) const MAX_HOOKS: usize = 4096;
@@ -42,7 +43,9 @@ pub(crate) const HOOKS: [&str; 29] = [
 #[derive(Debug)]
 pub(crate) struct Hooks {
     names: Vec<Box<str>>,
-    numbers: HashMap<Box<str>, usize>,
+    /// Those with a message of their own, which are all in the catalogue.
+    typed: [u32; 4],
+    numbers: HashMap<Box<[u8]>, u32>,
 }
 
 impl Hooks {
@@ -51,17 +54,32 @@ impl Hooks {
         &self.names
     }
 
+    /// The name of a hook that has this number.
+    pub(crate) fn name(&self, number: u32) -> &str {
+        &self.names[number as usize]
+    }
+
+    /// The number of a hook that was seen before, or is in the catalogue.
+    pub(crate) fn find(&self, name: &[u8]) -> Option<u32> {
+        self.numbers.get(name).copied()
+    }
+
+    /// Whether this hook carries a message of its own.
+    pub(crate) fn is_typed(&self, number: u32) -> bool {
+        self.typed.contains(&number)
+    }
+
     /// A hook's number; `None` where there is no room for another.
-    pub(crate) fn number(&mut self, name: &str) -> Option<usize> {
-        if let Some(number) = self.numbers.get(name) {
-            return Some(*number);
+    pub(crate) fn number(&mut self, name: &str) -> Option<u32> {
+        if let Some(number) = self.find(name.as_bytes()) {
+            return Some(number);
         }
-        let number = self.names.len();
-        if number >= MAX_HOOKS {
+        if self.names.len() >= MAX_HOOKS {
             return None;
         }
+        let number = self.names.len() as u32;
         self.names.push(name.into());
-        self.numbers.insert(name.into(), number);
+        self.numbers.insert(name.as_bytes().into(), number);
         Some(number)
     }
 }
@@ -70,7 +88,10 @@ impl Default for Hooks {
     /// What a gateway makes up takes no room from those that are known.
     fn default() -> Self {
         let names: Vec<Box<str>> = HOOKS.into_iter().map(Into::into).collect();
-        let numbers = names.iter().cloned().zip(0..).collect();
-        Self { names, numbers }
+        let numbers = names.iter().map(|name| name.as_bytes().into()).zip(0..).collect();
+        let mut hooks = Self { names, typed: [0; 4], numbers };
+        let typed = [hook::SESSION_START, hook::SESSION_END, hook::GATEWAY_START, hook::GATEWAY_STOP];
+        hooks.typed = typed.map(|name| hooks.find(name.as_bytes()).expect("it is in the catalogue"));
+        hooks
     }
 }

@@ -1,40 +1,38 @@
-//! A batch that was taken in goes to whoever wants it.
+//! A lot that was taken in goes to whoever wants it.
 
-use bytes::{Bytes, BytesMut};
 use hookwire_protocol::v1::{GapCause, GoodbyeReason, subscribe_response};
 
 use super::registry::Subscriber;
 use crate::{
-    emit::publish::Item,
     machine::{Effect, Machine, RECONNECT_AFTER},
     metrics::Counters,
-    queue::{Lost, Pushed, Queued},
+    queue::{Lost, Pushed, run::Run},
+    settle::life::agent_and_key,
 };
 
-/// A subscriber that wants less than one part in so many of a chunk's bytes gets a copy: whoever holds one event holds
-/// the whole chunk, and a queue is bounded by the sizes of its events.
-const SPARSE: usize = 4;
+/// A subscriber that wants less than one part in so many of a lot's bytes gets a copy: whoever holds one event holds
+/// the whole lot, and a queue is bounded by the sizes of its events.
+const SPARSE: u64 = 4;
 
 impl Machine {
-    /// Hands the batch's events to every queue that wants them: one chunk of bytes for all.
+    /// Hands the lot to every queue that wants any of it: the same bytes to all.
     pub(crate) fn fan_out(&mut self) {
-        if self.items.is_empty() {
+        if self.lot.items.is_empty() {
             return;
         }
-        let chunk = self.chunk.split().freeze();
-        let Self { items, registry, step, hooks, counters, .. } = self;
+        let Self { lot, registry, step, hooks, counters, .. } = self;
+        let run = lot.close();
         for (_, subscriber) in registry.iter_mut() {
             for name in &hooks.names()[subscriber.wanted_hooks.len()..] {
                 subscriber.wanted_hooks.push(subscriber.filter.wants_hook(name));
             }
-            subscriber.take_wanted(items, &chunk, counters);
+            subscriber.take_wanted(&run, counters);
             if let Some(stream) = &mut subscriber.stream
                 && stream.wake()
             {
                 step.effects.push(Effect::Ready(stream.id));
             }
         }
-        items.clear();
     }
 
     /// An embedded emitter had no room for these: who would have got them, nobody knows any more.
@@ -47,54 +45,74 @@ impl Machine {
 }
 
 impl Subscriber {
-    fn wants(&self, item: &Item) -> bool {
-        let wants = |(agent, key): &(Box<str>, Box<str>)| self.filter.wants_session(agent, key);
-        self.wanted_hooks[item.hook] && item.session.as_ref().is_none_or(wants)
-    }
-
-    /// Takes what it wants of a chunk: as it is, or a copy where that is so little that keeping all of it for so
-    /// long would be a waste.
-    fn take_wanted(&mut self, items: &[Item], chunk: &Bytes, counters: &mut Counters) {
-        let wanted: Vec<_> = items.iter().filter(|item| self.wants(item)).collect();
-        let size: usize = wanted.iter().map(|item| item.bytes(chunk).len()).sum();
-        if self.stream.is_none() || size >= chunk.len() / SPARSE {
-            return wanted.into_iter().for_each(|item| self.take(item, chunk, item.start, counters));
+    /// Takes what it wants of a lot: as it is, or a copy where that is so little that keeping all of it for so long
+    /// would be a waste.
+    fn take_wanted(&mut self, lot: &Run, counters: &mut Counters) {
+        if self.filter.wants_all() {
+            return self.take(lot.clone(), counters);
         }
-        let mut copy = BytesMut::with_capacity(size);
-        wanted.iter().for_each(|item| copy.extend_from_slice(item.bytes(chunk)));
-        let (copy, mut start) = (copy.freeze(), 0);
-        for item in wanted {
-            self.take(item, &copy, start, counters);
-            start += item.end - item.start;
+        let wanted: Vec<_> = self.wanted(lot).collect();
+        let size: u64 = wanted.iter().map(|run| run.span.bytes()).sum();
+        if self.stream.is_none() || size >= lot.span.bytes() / SPARSE {
+            return wanted.into_iter().for_each(|run| self.take(run, counters));
+        }
+        if !wanted.is_empty() {
+            self.take(Run::copy(&wanted), counters);
         }
     }
 
-    fn take(&mut self, item: &Item, chunk: &Bytes, start: u32, counters: &mut Counters) {
-        let event = Queued {
-            position: item.position,
-            boot: item.boot,
-            life: item.life,
-            chunk: chunk.clone(),
-            start,
-            end: start + (item.end - item.start),
+    /// The parts of a lot that it wants.
+    fn wanted<'a>(&'a self, lot: &'a Run) -> impl Iterator<Item = Run> + 'a {
+        let items = lot.span.items();
+        let wants = move |at: usize| {
+            let event = || &lot.range().0[items[at].start as usize..items[at].end as usize];
+            let session =
+                || agent_and_key(event()).is_none_or(|(agent, key)| self.filter.wants_session(agent, key));
+            self.wanted_hooks[items[at].hook as usize] && (self.filter.wants_all_sessions() || session())
         };
-        let size = event.bytes();
-        let Some(stream) = &mut self.stream else {
-            return self.lose(GapCause::Away, Lost { events: 1, bytes: size }, counters);
-        };
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let from = (next..items.len()).find(|at| wants(*at))?;
+            let until = (from..items.len()).find(|at| !wants(*at)).unwrap_or(items.len());
+            next = until;
+            Some(lot.part(from, until))
+        })
+    }
+
+    fn take(&mut self, run: Run, counters: &mut Counters) {
+        if self.stream.is_none() {
+            let mut lost = Lost::default();
+            lost.add_all(&run);
+            return self.lose(GapCause::Away, lost, counters);
+        }
+        if self.queue.has_room_for(&run) {
+            self.queue.push(run);
+        } else {
+            run.singles().for_each(|event| self.squeeze_in(event, counters));
+        }
+    }
+
+    /// There may be no room for this event.
+    fn squeeze_in(&mut self, event: Run, counters: &mut Counters) {
+        let size = event.span.bytes();
         match self.queue.push(event) {
             Pushed::Kept => {}
             Pushed::Lost(lost) => self.lose(GapCause::QueueFull, lost, counters),
             Pushed::Disconnect => {
-                stream.goodbye.get_or_insert_with(|| subscribe_response::Goodbye {
-                    reason: GoodbyeReason::Slow.into(),
-                    reconnect_after_ms: RECONNECT_AFTER.as_millis() as u32,
-                    text: "the queue was full, and the policy is DISCONNECT".to_owned(),
-                });
+                self.say_goodbye();
                 let mut lost = self.queue.shed_all();
                 lost.add(size);
                 self.lose(GapCause::QueueFull, lost, counters);
             }
         }
+    }
+
+    fn say_goodbye(&mut self) {
+        let Some(stream) = &mut self.stream else { return };
+        stream.goodbye.get_or_insert_with(|| subscribe_response::Goodbye {
+            reason: GoodbyeReason::Slow.into(),
+            reconnect_after_ms: RECONNECT_AFTER.as_millis() as u32,
+            text: "the queue was full, and the policy is DISCONNECT".to_owned(),
+        });
     }
 }

@@ -18,6 +18,7 @@ pub(crate) struct Filter {
     agents: Vec<WildMatch>,
     keys: Vec<WildMatch>,
     lifecycle: bool,
+    all_hooks: bool,
     granted: Vec<String>,
     wire: v1::Filter,
 }
@@ -43,6 +44,7 @@ impl Filter {
             }
         }
         Ok(Self {
+            all_hooks: granted.iter().any(|pattern| pattern == "*"),
             agents: compile("filter.agents", &wire.agents)?,
             keys: compile("filter.keys", &wire.keys)?,
             hooks: patterns,
@@ -55,6 +57,16 @@ impl Filter {
     /// Whether starts and ends are wanted.
     pub(crate) fn wants_lifecycle(&self) -> bool {
         self.lifecycle
+    }
+
+    /// Whether everything is wanted.
+    pub(crate) fn wants_all(&self) -> bool {
+        self.all_hooks && self.wants_all_sessions()
+    }
+
+    /// Whether every session's events are wanted.
+    pub(crate) fn wants_all_sessions(&self) -> bool {
+        self.agents.is_empty() && self.keys.is_empty()
     }
 
     /// Whether events of this hook are wanted.

@@ -2,32 +2,13 @@
 //!
 //! Starts, ends and control messages never stand here: the ledger knows what is due, so they need no room.
 
+pub(crate) mod run;
+
 use std::collections::{HashMap, VecDeque};
 
-use bytes::Bytes;
 use hookwire_protocol::v1::WhenFull;
 
-use crate::settle::lives::LifeRef;
-
-/// One event that waits for one subscriber. The bytes are a range of a chunk that all subscribers share.
-#[derive(Clone, Debug)]
-pub(crate) struct Queued {
-    /// Its place in the order of all things.
-    pub(crate) position: u64,
-    /// The number of the boot it was published in.
-    pub(crate) boot: u32,
-    /// The life it belongs to, incarnation 0 where there is none.
-    pub(crate) life: LifeRef,
-    pub(crate) chunk: Bytes,
-    pub(crate) start: u32,
-    pub(crate) end: u32,
-}
-
-impl Queued {
-    pub(crate) fn bytes(&self) -> u64 {
-        u64::from(self.end - self.start)
-    }
-}
+use self::run::{Item, Run};
 
 /// Events that were lost, and their size in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +21,10 @@ impl Lost {
     pub(crate) fn add(&mut self, bytes: u64) {
         self.events += 1;
         self.bytes += bytes;
+    }
+
+    pub(crate) fn add_all(&mut self, run: &Run) {
+        self.merge(Self { events: run.span.len() as u64, bytes: run.span.bytes() });
     }
 
     pub(crate) fn merge(&mut self, other: Self) {
@@ -62,9 +47,9 @@ pub(crate) enum Pushed {
 /// A bounded queue.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    ready: VecDeque<Queued>,
-    /// Events whose session's start waits, by incarnation. They count like the others.
-    held: HashMap<u64, VecDeque<Queued>>,
+    ready: VecDeque<Run>,
+    /// Events whose session's start waits, one by one, by incarnation. They count like the others.
+    held: HashMap<u64, VecDeque<Run>>,
     events: usize,
     bytes: u64,
     max_events: usize,
@@ -93,14 +78,19 @@ impl Queue {
         self.bytes
     }
 
-    /// Puts an event in, or loses one by the policy.
-    pub(crate) fn push(&mut self, event: Queued) -> Pushed {
+    /// Whether there is room for all of it.
+    pub(crate) fn has_room_for(&self, run: &Run) -> bool {
+        self.events + run.span.len() <= self.max_events && self.bytes + run.span.bytes() <= self.max_bytes
+    }
+
+    /// Puts a run in that there is room for, or a single event; may lose events by the policy.
+    pub(crate) fn push(&mut self, run: Run) -> Pushed {
         let mut lost = Lost::default();
-        while self.is_full_for(&event) {
+        while !self.has_room_for(&run) {
             match self.when_full {
                 WhenFull::Disconnect => return Pushed::Disconnect,
                 WhenFull::DropNewest => {
-                    lost.add(event.bytes());
+                    lost.add_all(&run);
                     return Pushed::Lost(lost);
                 }
                 WhenFull::DropOldest | WhenFull::Unspecified => match self.drop_oldest() {
@@ -109,27 +99,34 @@ impl Queue {
                 },
             }
         }
-        self.count_in(&event);
-        self.ready.push_back(event);
+        self.events += run.span.len();
+        self.bytes += run.span.bytes();
+        append(&mut self.ready, run);
         if lost.events == 0 { Pushed::Kept } else { Pushed::Lost(lost) }
     }
 
     /// The event whose turn it is.
-    pub(crate) fn front(&self) -> Option<&Queued> {
+    pub(crate) fn front(&self) -> Option<&Item> {
+        self.ready.front()?.span.items().first()
+    }
+
+    /// The run that begins with the event whose turn it is.
+    pub(crate) fn front_run(&self) -> Option<&Run> {
         self.ready.front()
     }
 
-    pub(crate) fn pop(&mut self) -> Option<Queued> {
-        let event = self.ready.pop_front()?;
-        self.count_out(&event);
-        Some(event)
+    /// Takes so many off the front run, at most all of it.
+    pub(crate) fn pop(&mut self, count: usize) -> Option<Run> {
+        let run = self.take_front(count)?;
+        self.count_out(&run);
+        Some(run)
     }
 
     /// Sets the front event aside until its session's start is written.
     pub(crate) fn hold_front(&mut self) {
-        if let Some(event) = self.ready.pop_front() {
-            self.held.entry(event.life.incarnation).or_default().push_back(event);
-        }
+        let Some(event) = self.take_front(1) else { return };
+        let incarnation = event.span.items()[0].life.incarnation;
+        self.held.entry(incarnation).or_default().push_back(event);
     }
 
     /// The start is written, or never will be: its events go back to where they stood.
@@ -137,23 +134,16 @@ impl Queue {
         if self.held.is_empty() {
             return; // asked for every start and end: that is no reason to hash
         }
-        let Some(held) = self.held.remove(&incarnation) else { return };
         // In order: an end looks no further than the front for what it is to take along.
-        for event in held.into_iter().rev() {
-            let at = self.ready.partition_point(|ready| ready.position < event.position);
-            self.ready.insert(at, event);
+        for event in self.held.remove(&incarnation).into_iter().flatten().rev() {
+            self.put_back(event);
         }
     }
 
-    /// Takes out what there is of one life up to its end, in order.
-    pub(crate) fn take_life(&mut self, incarnation: u64, decided: u64) -> Vec<Queued> {
-        let mut taken = Vec::new();
-        self.ready.retain(|event| {
-            let other = event.life.incarnation != incarnation || event.position > decided;
-            if !other {
-                taken.push(event.clone());
-            }
-            other
+    /// Takes out what there is of one life up to its end: event by event, in order.
+    pub(crate) fn take_life(&mut self, incarnation: u64, decided: u64) -> Vec<Run> {
+        let taken = extract(&mut self.ready, |event| {
+            event.life.incarnation == incarnation && event.position <= decided
         });
         taken.iter().for_each(|event| self.count_out(event));
         taken
@@ -166,21 +156,17 @@ impl Queue {
 
     /// Loses everything.
     pub(crate) fn shed_all(&mut self) -> Lost {
-        self.shed(|_| true)
+        self.ready.clear();
+        self.held.clear();
+        let events = std::mem::take(&mut self.events) as u64;
+        Lost { events, bytes: std::mem::take(&mut self.bytes) }
     }
 
-    fn shed(&mut self, goes: impl Fn(&Queued) -> bool) -> Lost {
+    fn shed(&mut self, goes: impl Fn(&Item) -> bool) -> Lost {
         let mut lost = Lost::default();
-        let mut stays = |event: &Queued| {
-            let goes = goes(event);
-            if goes {
-                lost.add(event.bytes());
-            }
-            !goes
-        };
-        self.ready.retain(&mut stays);
+        extract(&mut self.ready, &goes).iter().for_each(|event| lost.add_all(event));
         self.held.retain(|_, events| {
-            events.retain(&mut stays);
+            extract(events, &goes).iter().for_each(|event| lost.add_all(event));
             !events.is_empty()
         });
         self.events -= lost.events as usize;
@@ -188,20 +174,35 @@ impl Queue {
         lost
     }
 
-    fn is_full_for(&self, event: &Queued) -> bool {
-        self.events >= self.max_events || self.bytes + event.bytes() > self.max_bytes
+    fn take_front(&mut self, count: usize) -> Option<Run> {
+        let run = self.ready.front_mut()?;
+        if count >= run.span.len() {
+            return self.ready.pop_front();
+        }
+        Some(run.take_front(count))
+    }
+
+    fn put_back(&mut self, event: Run) {
+        let at = self.ready.partition_point(|run| run.position() < event.position());
+        // The run before it may reach beyond it.
+        if let Some(before) = at.checked_sub(1).and_then(|before| self.ready.get_mut(before)) {
+            let earlier = before.span.items().partition_point(|item| item.position < event.position());
+            if earlier < before.span.len() {
+                let front = before.take_front(earlier);
+                let behind = std::mem::replace(before, front);
+                self.ready.insert(at, behind);
+            }
+        }
+        self.ready.insert(at, event);
     }
 
     fn drop_oldest(&mut self) -> Option<u64> {
-        let event = match self.ready.pop_front() {
-            Some(event) => event,
-            None => self.drop_oldest_held()?,
-        };
+        let event = self.take_front(1).or_else(|| self.drop_oldest_held())?;
         self.count_out(&event);
-        Some(event.bytes())
+        Some(event.span.bytes())
     }
 
-    fn drop_oldest_held(&mut self) -> Option<Queued> {
+    fn drop_oldest_held(&mut self) -> Option<Run> {
         let incarnation = *self.held.keys().min()?;
         let events = self.held.get_mut(&incarnation)?;
         let event = events.pop_front();
@@ -211,34 +212,49 @@ impl Queue {
         event
     }
 
-    fn count_in(&mut self, event: &Queued) {
-        self.events += 1;
-        self.bytes += event.bytes();
+    fn count_out(&mut self, run: &Run) {
+        self.events -= run.span.len();
+        self.bytes -= run.span.bytes();
     }
+}
 
-    fn count_out(&mut self, event: &Queued) {
-        self.events -= 1;
-        self.bytes -= event.bytes();
+/// Puts a run behind the others, as part of the last where it goes on there.
+fn append(runs: &mut VecDeque<Run>, run: Run) {
+    let apart = match runs.back_mut() {
+        Some(last) => last.join(run),
+        None => Some(run),
+    };
+    runs.extend(apart);
+}
+
+/// Takes out what is to go, event by event, in order.
+fn extract(runs: &mut VecDeque<Run>, goes: impl Fn(&Item) -> bool) -> Vec<Run> {
+    let mut taken = Vec::new();
+    if !runs.iter().any(|run| run.span.items().iter().any(&goes)) {
+        return taken;
     }
+    for run in std::mem::take(runs) {
+        for event in run.singles() {
+            if event.span.items().iter().any(&goes) {
+                taken.push(event);
+            } else {
+                append(runs, event);
+            }
+        }
+    }
+    taken
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{run::tests::run, *};
 
-    fn event(position: u64, incarnation: u64, size: u32) -> Queued {
-        Queued {
-            position,
-            boot: 0,
-            life: LifeRef { incarnation, slot: 0 },
-            chunk: Bytes::new(),
-            start: 0,
-            end: size,
-        }
+    fn event(position: u64, incarnation: u64, size: u32) -> Run {
+        run(&[(position, incarnation, size)])
     }
 
     fn positions(queue: &mut Queue) -> Vec<u64> {
-        std::iter::from_fn(|| queue.pop()).map(|event| event.position).collect()
+        std::iter::from_fn(|| queue.pop(1)).map(|event| event.position()).collect()
     }
 
     #[test]
@@ -277,7 +293,7 @@ mod tests {
         }
         queue.hold_front();
         assert_eq!(queue.len(), 3);
-        assert_eq!(queue.pop().map(|event| event.position), Some(2));
+        assert_eq!(queue.pop(1).map(|event| event.position()), Some(2));
         queue.hold_front();
         assert!(queue.front().is_none());
         queue.push(event(4, 9, 1));
@@ -304,7 +320,7 @@ mod tests {
         for (position, incarnation) in [(1, 7), (2, 8), (3, 7), (5, 7)] {
             queue.push(event(position, incarnation, 1));
         }
-        let taken: Vec<_> = queue.take_life(7, 4).iter().map(|event| event.position).collect();
+        let taken: Vec<_> = queue.take_life(7, 4).iter().map(Run::position).collect();
         assert_eq!(taken, [1, 3], "what came after the end at 4 is late, and stays");
         assert_eq!((queue.len(), queue.bytes()), (2, 2));
     }

@@ -1,5 +1,7 @@
 //! What goes to the transport: gRPC messages, framed here, so that an event's bytes are never encoded twice.
 
+use std::ops::Range;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use hookwire_protocol::v1::{self, BatchKind, subscribe_response};
 use prost::{
@@ -7,8 +9,13 @@ use prost::{
     encoding::{encode_varint, encoded_len_varint},
 };
 
+use crate::queue::run::Run;
+
 /// gRPC's own prefix: not compressed, then the length (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
 const PREFIX_BYTES: usize = 5;
+
+/// The most that can stand before a batch's events: the prefix, a length, and three numbers.
+const HEAD_BYTES: usize = PREFIX_BYTES + 4 * 11;
 
 /// `SubscribeResponse.events`, length-delimited.
 const EVENTS: u8 = 2 << 3 | 2;
@@ -39,21 +46,21 @@ impl Frame {
 
 /// Bytes that lie side by side.
 #[derive(Debug)]
-enum Run {
-    /// A range of a chunk.
-    Shared(Bytes, usize, usize),
+enum Piece {
+    /// A range of what others have, too.
+    Shared(Bytes, Range<usize>),
     /// So many of [`Batch::copied`].
     Copied(usize),
 }
 
-/// A batch in the making: a list of runs.
+/// A batch in the making.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) kind: BatchKind,
     first_seq: u64,
     budget_ms: u32,
-    runs: Vec<Run>,
-    /// The bytes of all runs that were copied.
+    pieces: Vec<Piece>,
+    /// Room for what stands before the events, then all that is copied.
     copied: Vec<u8>,
     events: usize,
     bytes: usize,
@@ -61,7 +68,15 @@ pub(crate) struct Batch {
 
 impl Batch {
     pub(crate) fn new(kind: BatchKind, first_seq: u64) -> Self {
-        Self { kind, first_seq, budget_ms: 0, runs: Vec::new(), copied: Vec::new(), events: 0, bytes: 0 }
+        Self {
+            kind,
+            first_seq,
+            budget_ms: 0,
+            pieces: Vec::new(),
+            copied: vec![0; HEAD_BYTES],
+            events: 0,
+            bytes: 0,
+        }
     }
 
     pub(crate) fn set_budget_ms(&mut self, budget_ms: u32) {
@@ -80,88 +95,90 @@ impl Batch {
         self.bytes
     }
 
-    /// Adds one event: a range of a chunk. What lies side by side in one chunk becomes one run.
-    pub(crate) fn push(&mut self, chunk: &Bytes, start: usize, end: usize) {
-        self.events += 1;
-        self.bytes += end - start;
-        match self.runs.last_mut() {
-            Some(Run::Shared(last, _, until)) if *until == start && last.as_ptr() == chunk.as_ptr() => {
-                *until = end
+    /// Adds events that others get, too; where they go on where the last ones ended, they are one piece with those.
+    pub(crate) fn push(&mut self, run: &Run) {
+        let (bytes, start, end) = run.range();
+        self.count(run.span.len(), end - start);
+        match self.pieces.last_mut() {
+            Some(Piece::Shared(last, range)) if range.end == start && last.as_ptr() == bytes.as_ptr() => {
+                range.end = end;
             }
-            _ => self.runs.push(Run::Shared(chunk.clone(), start, end)),
+            _ => {
+                self.copy_if_small();
+                self.pieces.push(Piece::Shared(bytes.clone(), start..end));
+            }
         }
-    }
-
-    /// Adds one event that stands alone.
-    pub(crate) fn push_one(&mut self, event: &Bytes) {
-        if event.len() < SHARE_FROM { self.copy(event) } else { self.push(event, 0, event.len()) }
     }
 
     /// Adds one event that nobody shares.
     pub(crate) fn copy(&mut self, event: &[u8]) {
-        self.events += 1;
-        self.bytes += event.len();
-        self.copied.extend_from_slice(event);
-        match self.runs.last_mut() {
-            Some(Run::Copied(length)) => *length += event.len(),
-            _ => self.runs.push(Run::Copied(event.len())),
+        self.count(1, event.len());
+        self.copy_if_small();
+        self.append(event);
+    }
+
+    fn count(&mut self, events: usize, bytes: usize) {
+        self.events += events;
+        self.bytes += bytes;
+    }
+
+    /// The last piece does not grow any more: where it is small, it is copied.
+    fn copy_if_small(&mut self) {
+        let small = |piece: &mut Piece| matches!(piece, Piece::Shared(_, range) if range.len() < SHARE_FROM);
+        if let Some(Piece::Shared(bytes, range)) = self.pieces.pop_if(small) {
+            self.append(&bytes[range]);
+        }
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        self.copied.extend_from_slice(bytes);
+        match self.pieces.last_mut() {
+            Some(Piece::Copied(length)) => *length += bytes.len(),
+            _ => self.pieces.push(Piece::Copied(bytes.len())),
         }
     }
 
     /// The finished message.
-    pub(crate) fn frame(self) -> Frame {
-        let head = [1 << 3, 2 << 3, 3 << 3].into_iter().zip([
-            self.first_seq,
-            self.kind as u64,
-            self.budget_ms.into(),
-        ]);
-        let head_len: usize = head.clone().map(|(_, number)| 1 + encoded_len_varint(number)).sum();
-        let inner = head_len + self.bytes;
-        let mut buffer = BytesMut::with_capacity(PREFIX_BYTES + 40 + self.copied_bytes());
-        put_prefix(1 + encoded_len_varint(inner as u64) + inner, &mut buffer);
-        buffer.put_u8(EVENTS);
-        encode_varint(inner as u64, &mut buffer);
-        for (tag, number) in head {
-            buffer.put_u8(tag);
-            encode_varint(number, &mut buffer);
+    pub(crate) fn frame(mut self) -> Frame {
+        self.copy_if_small();
+        let head = self.head();
+        let start = HEAD_BYTES - head.len();
+        self.copied[start..HEAD_BYTES].copy_from_slice(&head);
+        let (copied, mut start, mut end) = (Bytes::from(self.copied), start, HEAD_BYTES);
+        let mut pieces = Vec::with_capacity(self.pieces.len() + 1);
+        for piece in self.pieces {
+            match piece {
+                Piece::Copied(length) => end += length,
+                Piece::Shared(bytes, range) => {
+                    pieces.push(copied.slice(start..end));
+                    pieces.push(bytes.slice(range));
+                    start = end;
+                }
+            }
         }
-        Frame { pieces: pieces(buffer, self.runs, &self.copied), last: false }
+        pieces.push(copied.slice(start..end));
+        pieces.retain(|piece| !piece.is_empty());
+        Frame { pieces, last: false }
     }
 
-    fn copied_bytes(&self) -> usize {
-        let size = |run: &Run| match run {
-            Run::Shared(_, start, end) if end - start >= SHARE_FROM => 0,
-            Run::Shared(_, start, end) => end - start,
-            Run::Copied(length) => *length,
-        };
-        self.runs.iter().map(size).sum()
+    /// What stands before the events.
+    fn head(&self) -> Vec<u8> {
+        let numbers = [self.first_seq, self.kind as u64, self.budget_ms.into()];
+        let numbers_len: usize = numbers.iter().map(|number| 1 + encoded_len_varint(*number)).sum();
+        let inner = numbers_len + self.bytes;
+        let mut head = Vec::with_capacity(HEAD_BYTES);
+        put_prefix(1 + encoded_len_varint(inner as u64) + inner, &mut head);
+        head.put_u8(EVENTS);
+        encode_varint(inner as u64, &mut head);
+        for (field, number) in (1..).zip(numbers) {
+            head.put_u8(field << 3);
+            encode_varint(number, &mut head);
+        }
+        head
     }
 }
 
-fn pieces(mut buffer: BytesMut, runs: Vec<Run>, mut copied: &[u8]) -> Vec<Bytes> {
-    let mut pieces = Vec::new();
-    for run in runs {
-        match run {
-            Run::Copied(length) => {
-                let (run, rest) = copied.split_at(length);
-                buffer.put_slice(run);
-                copied = rest;
-            }
-            Run::Shared(chunk, start, end) if end - start < SHARE_FROM => {
-                buffer.put_slice(&chunk[start..end])
-            }
-            Run::Shared(chunk, start, end) => {
-                pieces.push(buffer.split().freeze());
-                pieces.push(chunk.slice(start..end));
-            }
-        }
-    }
-    pieces.push(buffer.freeze());
-    pieces.retain(|piece| !piece.is_empty());
-    pieces
-}
-
-fn put_prefix(length: usize, buffer: &mut BytesMut) {
+fn put_prefix(length: usize, buffer: &mut impl BufMut) {
     buffer.put_u8(0);
     buffer.put_u32(length as u32);
 }
@@ -169,6 +186,7 @@ fn put_prefix(length: usize, buffer: &mut BytesMut) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::queue::run::tests::run;
 
     fn decode(frame: &Frame) -> v1::EventBatch {
         let whole = frame.pieces.concat();
@@ -185,26 +203,43 @@ mod tests {
         v1::EventBatch { events: vec![event], ..Default::default() }.encode_to_vec()
     }
 
+    /// Runs of one event each, side by side.
+    fn runs(events: &[&[u8]]) -> Vec<Run> {
+        let mut positions = 0..;
+        let sizes: Vec<_> =
+            events.iter().map(|event| (positions.next().unwrap_or(0), 1, event.len() as u32)).collect();
+        run(&sizes).with_bytes(events.concat().into()).singles().collect()
+    }
+
     #[test]
-    fn small_runs_are_copied_and_large_ones_shared() {
+    fn small_pieces_are_copied_and_large_ones_shared() {
         let (small, large) = (element("small", 1), element("large", SHARE_FROM));
-        let chunk = Bytes::from([small.clone(), large.clone(), small.clone()].concat());
-        let other = Bytes::from(small.clone());
+        let lot = runs(&[&small, &large, &small]);
         let mut batch = Batch::new(BatchKind::Live, 41);
         batch.set_budget_ms(1500);
-        batch.push(&other, 0, small.len());
-        batch.push(&chunk, 0, small.len());
-        batch.push(&chunk, small.len(), small.len() + large.len());
         batch.copy(&small);
-        assert_eq!(batch.events(), 4);
+        batch.push(&lot[0]);
+        batch.push(&lot[1]);
+        batch.push(&runs(&[&small])[0]);
+        batch.copy(&small);
+        batch.push(&lot[0]);
+        assert_eq!(batch.events(), 6);
         let frame = batch.frame();
-        // The two that lie side by side in one chunk are one shared piece.
-        assert_eq!(frame.pieces[1].as_ptr(), chunk.as_ptr());
+        // The two that lie side by side are one shared piece.
+        assert_eq!(frame.pieces[1].as_ptr(), lot[0].range().0.as_ptr());
         assert_eq!(frame.pieces.len(), 3);
         let batch = decode(&frame);
         assert_eq!((batch.first_seq, batch.kind(), batch.budget_ms), (41, BatchKind::Live, 1500));
         let hooks: Vec<_> = batch.events.iter().map(|event| event.hook.as_str()).collect();
-        assert_eq!(hooks, ["small", "small", "large", "small"]);
+        assert_eq!(hooks, ["small", "small", "large", "small", "small", "small"]);
+    }
+
+    #[test]
+    fn the_largest_numbers_have_room() {
+        let mut batch = Batch::new(BatchKind::Redelivered, u64::MAX);
+        batch.set_budget_ms(u32::MAX);
+        batch.push(&runs(&[&element("large", 3 << 20)])[0]);
+        assert_eq!(decode(&batch.frame()).first_seq, u64::MAX);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! 4 — The sockets, and one subscriber's stream: what goes to the transport, and when.
 
 pub mod connection;
+pub(crate) mod flight;
 pub(crate) mod frame;
 pub mod listen;
 pub(crate) mod outlet;

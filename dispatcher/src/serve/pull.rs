@@ -122,7 +122,7 @@ impl Machine {
         self.settle_queue(ix, due);
         let subscriber = self.registry.get(ix)?;
         let stream = subscriber.stream.as_ref()?;
-        let event = subscriber.queue.front().filter(|_| stream.window_is_open());
+        let event = subscriber.queue.front().filter(|_| stream.window_left() > 0);
         let lane = match (stream.live.front().filter(|_| due), event) {
             (Some(turn), Some(event)) if event.position < turn.position => Lane::Queue,
             (Some(_), _) => Lane::Live,
@@ -149,7 +149,7 @@ impl Machine {
         let size = match &turn.due {
             Due::Start(life) => self.lives.get(*life)?.start().len(),
             Due::End { life, .. } => self.lives.get(*life)?.end()?.event.len(),
-            Due::Event(event) => event.bytes() as usize,
+            Due::Event(event) => event.span.bytes() as usize,
             Due::GatewayStop(_, event) => event.len(),
             Due::Control(_) => return Some((lane, None, 0)),
         };
@@ -238,7 +238,7 @@ impl Machine {
             *swept = true;
         }
         for event in events.into_iter().rev() {
-            let (position, kind) = (event.position, BatchKind::Live);
+            let (position, kind) = (event.position(), BatchKind::Live);
             lane.push_front(Turn { position, kind, due: Due::Event(Box::new(event)) });
         }
     }

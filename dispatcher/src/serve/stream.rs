@@ -1,14 +1,22 @@
 //! One subscriber's stream: what is in flight on it, and how far it has caught up.
 
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
+    collections::{HashSet, VecDeque},
     time::Duration,
 };
 
 use bytes::Bytes;
 use hookwire_protocol::v1::{BatchKind, subscribe_response};
 
-use crate::{drain::ClosingId, queue::Queued, settle::lives::LifeRef};
+use super::flight::{Answered, Delivered, InFlight};
+use crate::{
+    drain::ClosingId,
+    queue::{
+        Lost,
+        run::{Run, Span},
+    },
+    settle::lives::LifeRef,
+};
 
 /// A line that is empty keeps room for so many; what a drain made of it is given back.
 const ROOMY: usize = 64;
@@ -38,7 +46,7 @@ pub(crate) enum Due {
         swept: bool,
     },
     /// Taken along by its session's end.
-    Event(Box<Queued>),
+    Event(Box<Run>),
     GatewayStop(ClosingId, Box<Bytes>),
     /// A message without a number, in its place behind what is due before it.
     Control(Box<subscribe_response::Message>),
@@ -50,19 +58,6 @@ pub(crate) struct Turn {
     pub(crate) position: u64,
     pub(crate) kind: BatchKind,
     pub(crate) due: Due,
-}
-
-/// One delivery that is written and not answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Delivered {
-    Start(LifeRef),
-    End(LifeRef),
-    Event {
-        bytes: u64,
-        /// It takes a place in the window.
-        windowed: bool,
-    },
-    GatewayStop(ClosingId),
 }
 
 impl Turn {
@@ -99,9 +94,7 @@ pub(crate) struct Stream {
     pub(crate) goodbye: Option<subscribe_response::Goodbye>,
     /// It was said that there is something to pull, and nothing was pulled since.
     woken: bool,
-    /// By number. Only what is not answered: one delivery that never is must not make it grow with all behind it.
-    in_flight: BTreeMap<u64, Delivered>,
-    next_seq: u64,
+    in_flight: InFlight,
     window: u32,
     in_window: u32,
     /// First and last number of each batch, and when it was written.
@@ -126,8 +119,7 @@ impl Stream {
             announced: 0,
             goodbye: None,
             woken: false,
-            in_flight: BTreeMap::new(),
-            next_seq: 1,
+            in_flight: InFlight::default(),
             window,
             in_window: 0,
             written: VecDeque::new(),
@@ -150,7 +142,7 @@ impl Stream {
     /// Whoever was woken pulls.
     pub(crate) fn is_pulled(&mut self) {
         self.woken = false;
-        if self.in_flight.is_empty() {
+        if self.in_flight.len() == 0 {
             self.written.clear(); // nothing of it can become overdue
         }
         give_back(&mut self.first);
@@ -160,7 +152,7 @@ impl Stream {
 
     /// The number of the next delivery.
     pub(crate) fn next_seq(&self) -> u64 {
-        self.next_seq
+        self.in_flight.next_seq()
     }
 
     /// How many events may be unanswered at once.
@@ -168,9 +160,9 @@ impl Stream {
         self.window
     }
 
-    /// Whether an event may be written now.
-    pub(crate) fn window_is_open(&self) -> bool {
-        self.in_window < self.window
+    /// How many more events may be written now.
+    pub(crate) fn window_left(&self) -> usize {
+        (self.window - self.in_window) as usize
     }
 
     /// How many deliveries are not answered.
@@ -178,13 +170,15 @@ impl Stream {
         self.in_flight.len()
     }
 
-    /// Numbers a delivery.
+    /// Numbers a delivery that takes no place in the window.
     pub(crate) fn deliver(&mut self, delivered: Delivered) {
-        if matches!(delivered, Delivered::Event { windowed: true, .. }) {
-            self.in_window += 1;
-        }
-        self.in_flight.insert(self.next_seq, delivered);
-        self.next_seq += 1;
+        self.in_flight.push(delivered);
+    }
+
+    /// Numbers events from the queue; there is room for them in the window.
+    pub(crate) fn deliver_events(&mut self, events: Span) {
+        self.in_window += events.len() as u32;
+        self.in_flight.push_events(events);
     }
 
     /// The batch from this number on is written.
@@ -194,24 +188,29 @@ impl Stream {
 
     /// The answer to one delivery came; `None` for a number that was never given out or is answered already.
     pub(crate) fn answer(&mut self, seq: u64) -> Option<Delivered> {
-        let delivered = self.in_flight.remove(&seq)?;
-        self.leave_window(delivered);
+        let delivered = self.in_flight.answer(seq)?;
+        if matches!(delivered, Delivered::Event { windowed: true, .. }) {
+            self.in_window -= 1;
+        }
         Some(delivered)
     }
 
-    /// Takes the oldest delivery that is not answered, if its number is not beyond this one.
-    pub(crate) fn answer_through(&mut self, seq: u64) -> Option<Delivered> {
-        let oldest = self.in_flight.first_entry().filter(|oldest| *oldest.key() <= seq)?;
-        let delivered = oldest.remove();
-        self.leave_window(delivered);
-        Some(delivered)
+    /// Takes the oldest deliveries that are not answered, if their numbers are not beyond this one.
+    pub(crate) fn answer_through(&mut self, seq: u64) -> Option<Answered> {
+        let answered = self.in_flight.answer_through(seq)?;
+        self.in_window -= match answered {
+            Answered::One(Delivered::Event { windowed, .. }) => windowed.into(),
+            Answered::One(_) => 0,
+            Answered::Events(count) => count as u32,
+        };
+        Some(answered)
     }
 
     /// Counts the deliveries whose answer has been outstanding for this long by now, each once.
     pub(crate) fn overdue(&mut self, now: Duration, timeout: Duration) -> u64 {
         let mut count = 0;
         while let Some((first, last, at)) = self.written.front().copied() {
-            let open = self.in_flight.range(first..=last).count() as u64;
+            let open = self.in_flight.open_in(first, last);
             if open > 0 && at + timeout > now {
                 break;
             }
@@ -226,15 +225,9 @@ impl Stream {
         !self.written.is_empty()
     }
 
-    /// What the plugin will not answer any more.
-    pub(crate) fn into_unanswered(self) -> impl Iterator<Item = Delivered> {
-        self.in_flight.into_values()
-    }
-
-    fn leave_window(&mut self, delivered: Delivered) {
-        if matches!(delivered, Delivered::Event { windowed: true, .. }) {
-            self.in_window -= 1;
-        }
+    /// The events that the plugin will not answer any more.
+    pub(crate) fn into_lost(self) -> Lost {
+        self.in_flight.into_lost()
     }
 }
 
@@ -247,9 +240,13 @@ fn give_back<T>(line: &mut VecDeque<T>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::queue::run::tests::run;
 
+    /// A stream with that window and two events on it, of 10 bytes each.
     fn stream(window: u32) -> Stream {
-        Stream::new(StreamId(1), String::new(), 0, false, window)
+        let mut stream = Stream::new(StreamId(1), String::new(), 0, false, window);
+        stream.deliver_events(run(&[(1, 1, 10), (2, 1, 10)]).span);
+        stream
     }
 
     const EVENT: Delivered = Delivered::Event { bytes: 10, windowed: true };
@@ -257,44 +254,29 @@ mod tests {
     #[test]
     fn an_exception_ahead_of_its_turn_is_answered_once() {
         let mut stream = stream(2);
-        (0..2).for_each(|_| stream.deliver(EVENT));
-        assert!(!stream.window_is_open());
+        assert_eq!(stream.window_left(), 0);
         assert_eq!(stream.answer(2), Some(EVENT));
         assert_eq!(stream.answer(2), None);
-        assert!(stream.window_is_open());
-        assert_eq!(stream.answer_through(9), Some(EVENT));
+        assert_eq!(stream.window_left(), 1);
+        assert_eq!(stream.answer_through(9), Some(Answered::Events(1)));
         assert_eq!(stream.answer_through(9), None);
-        assert_eq!(stream.next_seq(), 3);
-    }
-
-    #[test]
-    fn one_delivery_that_is_never_answered_costs_no_more_than_itself() {
-        let mut stream = stream(2);
-        stream.deliver(Delivered::Start(LifeRef { incarnation: 1, slot: 0 }));
-        for seq in 2..10_000 {
-            stream.deliver(EVENT);
-            assert_eq!(stream.answer(seq), Some(EVENT));
-        }
-        assert_eq!((stream.in_flight.len(), stream.unanswered(), stream.next_seq()), (1, 1, 10_000));
+        assert_eq!((stream.next_seq(), stream.window_left()), (3, 2));
     }
 
     #[test]
     fn numbers_never_given_out_change_nothing() {
         let mut stream = stream(2);
-        stream.deliver(EVENT);
-        for seq in [0, 2, u64::MAX] {
+        for seq in [0, 3, u64::MAX] {
             assert_eq!(stream.answer(seq), None, "{seq}");
         }
         assert_eq!(stream.answer_through(0), None);
-        assert_eq!(stream.unanswered(), 1);
+        assert_eq!(stream.unanswered(), 2);
     }
 
     #[test]
     fn overdue_deliveries_count_once() {
         let mut stream = stream(9);
         let second = Duration::from_secs(1);
-        stream.deliver(EVENT);
-        stream.deliver(EVENT);
         stream.wrote_batch(1, second);
         stream.answer(1);
         assert_eq!(stream.overdue(second * 2, second * 5), 0);

@@ -6,7 +6,7 @@ use hookwire_protocol::v1::{
 
 use super::{
     frame::Frame,
-    stream::{Delivered, Due, Stream, StreamId, Turn},
+    stream::{Due, Stream, StreamId, Turn},
 };
 use crate::{
     drain::Outcome,
@@ -235,15 +235,11 @@ impl Machine {
         self.retries.retain(|_, (id, _)| *id != stream.id);
         let mut lost = subscriber.queue.shed_all();
         let taken_along = stream.first.iter().chain(&stream.live).filter_map(|turn| match &turn.due {
-            Due::Event(event) => Some(event.bytes()),
+            Due::Event(event) => Some(event),
             _ => None,
         });
-        taken_along.for_each(|bytes| lost.add(bytes));
-        for delivered in stream.into_unanswered() {
-            if let Delivered::Event { bytes, .. } = delivered {
-                lost.add(bytes);
-            }
-        }
+        taken_along.for_each(|event| lost.add_all(event));
+        lost.merge(stream.into_lost());
         let subscriber = self.registry.at(ix);
         subscriber.lose(GapCause::Away, lost, &mut self.counters);
         subscriber.marks.forget_written(|slot| !self.lives.at(slot).alive());
@@ -279,7 +275,7 @@ impl Subscriber {
     /// Loses what the queue still holds of one life, because a drain leaves no time for it.
     pub(crate) fn shed_life(&mut self, incarnation: u64, decided: u64, counters: &mut Counters) {
         let mut lost = Lost::default();
-        self.queue.take_life(incarnation, decided).iter().for_each(|event| lost.add(event.bytes()));
+        self.queue.take_life(incarnation, decided).iter().for_each(|event| lost.add_all(event));
         self.lose(GapCause::Drain, lost, counters);
     }
 }

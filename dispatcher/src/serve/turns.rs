@@ -3,9 +3,10 @@
 use hookwire_protocol::v1::BatchKind;
 
 use super::{
+    flight::Delivered,
     frame::Batch,
     pull::{MAX_BATCH_BYTES, MAX_BATCH_EVENTS},
-    stream::{Delivered, Due, Phase},
+    stream::{Due, Phase},
 };
 use crate::{
     fanout::registry::{Subscriber, SubscriberIx},
@@ -64,7 +65,7 @@ fn write_end(lives: &Lives, marks: &mut Marks, life: LifeRef, batch: &mut Batch)
     let writes = due && has_room(batch, end.event.len());
     if writes {
         marks.write_end(life.slot);
-        batch.push_one(&end.event);
+        batch.copy(&end.event);
     }
     writes
 }

@@ -3,19 +3,24 @@
 use hookwire_protocol::v1::BatchKind;
 
 use super::{
+    flight::Delivered,
     frame::{Batch, Frame},
-    pull::Lane,
-    stream::{Delivered, Due, Phase},
+    pull::{Lane, MAX_BATCH_BYTES, MAX_BATCH_EVENTS},
+    stream::{Due, Phase},
 };
 use crate::{
     fanout::registry::{Subscriber, SubscriberIx},
     machine::{Machine, OVERDUE_CHECK},
+    queue::run::Item,
     settle::{journal::Record, lives::LifeRef},
 };
 
 impl Machine {
-    /// Writes a lane's front into the batch.
+    /// Writes a lane's front into the batch, and of the queue what may follow it at once.
     pub(super) fn write(&mut self, ix: SubscriberIx, lane: Lane, batch: &mut Batch) {
+        if lane == Lane::Queue {
+            return self.write_run(ix, batch);
+        }
         self.counters.deliveries += 1;
         if batch.kind == BatchKind::Redelivered {
             self.counters.redeliveries += 1;
@@ -24,13 +29,7 @@ impl Machine {
             stream.filter(|stream| stream.phase != Phase::Live).into_iter().for_each(|it| it.replayed += 1);
         }
         let turn = match lane {
-            Lane::First | Lane::Live => self.pop(ix, lane).map(|turn| turn.due),
-            Lane::Queue => {
-                let Subscriber { queue, stream: Some(stream), .. } = self.registry.at(ix) else { return };
-                let Some(event) = queue.pop() else { return };
-                batch.push(&event.chunk, event.start as usize, event.end as usize);
-                return stream.deliver(Delivered::Event { bytes: event.bytes(), windowed: true });
-            }
+            Lane::First | Lane::Live | Lane::Queue => self.pop(ix, lane).map(|turn| turn.due),
             Lane::Announcements => {
                 let Some(stream) = &mut self.registry.at(ix).stream else { return };
                 stream.announced += 1;
@@ -41,11 +40,11 @@ impl Machine {
             Some(Due::Start(life)) => self.write_start(ix, life, batch),
             Some(Due::End { life, .. }) => self.write_end(ix, life, batch),
             Some(Due::Event(event)) => {
-                batch.push(&event.chunk, event.start as usize, event.end as usize);
-                self.deliver(ix, Delivered::Event { bytes: event.bytes(), windowed: false });
+                batch.push(&event);
+                self.deliver(ix, Delivered::Event { bytes: event.span.bytes(), windowed: false });
             }
             Some(Due::GatewayStop(closing, event)) => {
-                batch.push_one(&event);
+                batch.copy(&event);
                 self.deliver(ix, Delivered::GatewayStop(closing));
             }
             Some(Due::Control(_)) | None => {}
@@ -53,6 +52,26 @@ impl Machine {
         if lane == Lane::Live {
             self.write_turns(ix, batch);
         }
+    }
+
+    /// Writes the event at the queue's front, and those of its run that have their turn, too.
+    fn write_run(&mut self, ix: SubscriberIx, batch: &mut Batch) {
+        let Self { registry, counters, .. } = self;
+        let Subscriber { queue, marks, stream: Some(stream), .. } = registry.at(ix) else { return };
+        let Some(run) = queue.front_run() else { return };
+        let turn = stream.live.front().map_or(u64::MAX, |turn| turn.position);
+        let most = stream.window_left().min(MAX_BATCH_EVENTS - batch.events());
+        let (_, start, _) = run.range();
+        let room = MAX_BATCH_BYTES.saturating_sub(batch.bytes());
+        // An event of a session whose start waits is for the queue's next look.
+        let has_turn = |event: &&Item| {
+            event.position < turn && event.end as usize - start <= room && !marks.wants(event.life.slot)
+        };
+        let count = 1 + run.span.items().iter().take(most).skip(1).take_while(has_turn).count();
+        let Some(run) = queue.pop(count) else { return };
+        counters.deliveries += count as u64;
+        batch.push(&run);
+        stream.deliver_events(run.span);
     }
 
     /// The entry is made as the start is written: the plugin may act on it and die.
@@ -76,7 +95,7 @@ impl Machine {
     fn write_end(&mut self, ix: SubscriberIx, life: LifeRef, batch: &mut Batch) {
         let Self { registry, lives, .. } = self;
         let Some(end) = lives.at(life.slot).end() else { return };
-        batch.push_one(&end.event);
+        batch.copy(&end.event);
         let subscriber = registry.at(ix);
         subscriber.marks.write_end(life.slot);
         if let Some(stream) = &mut subscriber.stream {

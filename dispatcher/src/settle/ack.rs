@@ -9,7 +9,10 @@ use crate::{
     drain::Outcome,
     fanout::registry::SubscriberIx,
     machine::{Machine, Now},
-    serve::stream::{Delivered, Due, StreamId, Turn},
+    serve::{
+        flight::{Answered, Delivered},
+        stream::{Due, StreamId, Turn},
+    },
 };
 
 /// The longest delay of a RETRY: longer ones are cut to it.
@@ -53,8 +56,14 @@ impl Machine {
             self.counters.acks_unknown += 1;
             return;
         }
-        while let Some(delivered) = self.stream(ix).and_then(|stream| stream.answer_through(seq)) {
-            self.settle(ix, delivered, Answer::Ok);
+        while let Some(answered) = self.stream(ix).and_then(|stream| stream.answer_through(seq)) {
+            match answered {
+                Answered::One(delivered) => self.settle(ix, delivered, Answer::Ok),
+                Answered::Events(count) => {
+                    self.counters.acks_ok += count;
+                    self.registry.at(ix).acked += count;
+                }
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use hookwire_protocol::{
     hook,
-    v1::{self, BatchKind, GatewayEvent, SessionEndReason},
+    v1::{self, BatchKind, SessionEndReason},
 };
 
 use super::{
@@ -13,7 +13,8 @@ use crate::{
     drain::{Closings, Outcome},
     emit::{
         boots::GatewayIx,
-        encode::{EventId, Parts, Payload, SessionParts},
+        encode::{EventId, Parts, Payload, Session, SessionParts, encode},
+        given::Given,
     },
     fanout::registry::{Subscriber, SubscriberIx},
     machine::{Machine, Step},
@@ -22,7 +23,7 @@ use crate::{
 
 /// What began a life: its own session_start, or any event that named it.
 pub(crate) struct Beginning<'a> {
-    pub(crate) event: &'a GatewayEvent,
+    pub(crate) event: &'a Given<'a>,
     pub(crate) synthetic: bool,
 }
 
@@ -45,23 +46,27 @@ impl Machine {
         mut payload: v1::SessionStart,
     ) -> Slot {
         let event = beginning.event;
-        let session = event.session.clone().unwrap_or_default();
+        let session = event.session.unwrap_or_default();
         let id = session.id.unwrap_or_default();
-        let (previous, reason) = self.previous_life(ix, &id);
+        let (previous, reason) = self.previous_life(ix, id);
         payload.previous_incarnation = previous;
         payload.set_previous_reason(reason);
         let incarnation = self.next_incarnation();
         let position = self.next_position();
         let gateway = self.gateways.at(ix);
-        let start = self.encoder.encode(&Parts {
+        let start = encode(&Parts {
             id: EventId::Start { ledger: &self.settings.ledger_id, incarnation },
             hook: hook::SESSION_START,
-            gateway: &gateway.id,
-            boot: &gateway.boot.id,
-            session: Some(SessionParts { id: &id, key: &session.key, agent: &session.agent_id, incarnation }),
+            origin: &gateway.boot.origin,
+            session: Some(Session::Parts(SessionParts {
+                id,
+                key: session.key,
+                agent: session.agent_id,
+                incarnation,
+            })),
             session_seq: 1,
             time_unix_nano: event.time_unix_nano,
-            traceparent: &event.traceparent,
+            traceparent: event.traceparent,
             synthetic: beginning.synthetic,
             late: false,
             payload: Payload::SessionStart(&payload),
@@ -71,7 +76,7 @@ impl Machine {
         self.counters.sessions_started += 1;
         self.counters.sessions_started_synthetic += u64::from(beginning.synthetic);
         let life = Life::new(incarnation, ix, &start, event.time_unix_nano, position);
-        debug_assert_eq!((life.id(), life.key(), life.agent()), (&*id, &*session.key, &*session.agent_id));
+        debug_assert_eq!((life.id(), life.key(), life.agent()), (id, session.key, session.agent_id));
         let slot = self.lives.insert(life);
         self.want_start(LifeRef { incarnation, slot }, position);
         slot
@@ -118,12 +123,16 @@ impl Machine {
         payload.set_disposition(ending.reason.disposition());
         payload.last_session_seq = life.seq();
         payload.last_activity_unix_nano = life.last_activity();
-        let event = self.encoder.encode(&Parts {
+        let event = encode(&Parts {
             id: EventId::End { ledger: &self.settings.ledger_id, incarnation },
             hook: hook::SESSION_END,
-            gateway: &gateway.id,
-            boot: &gateway.boot.id,
-            session: Some(SessionParts { id: life.id(), key: life.key(), agent: life.agent(), incarnation }),
+            origin: &gateway.boot.origin,
+            session: Some(Session::Parts(SessionParts {
+                id: life.id(),
+                key: life.key(),
+                agent: life.agent(),
+                incarnation,
+            })),
             session_seq: life.seq() + 1,
             time_unix_nano: ending.time_unix_nano,
             traceparent: ending.traceparent,

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use hookwire_protocol::v1::SessionEndReason;
+use prost::encoding::encoded_len_varint;
 
 use super::number::{U48, varint};
 
@@ -122,9 +123,17 @@ impl Life {
     }
 
     /// `Event.session` as it stands in every event of this life, with its tag and length.
-    #[cfg_attr(not(test), expect(dead_code, reason = "an encoder is to copy it"))]
     pub(crate) fn session_field(&self) -> &[u8] {
         self.start_held().session_field()
+    }
+
+    /// Whether a gateway that names a session by these bytes of a `SessionRef` means this one and says nothing new of
+    /// it: its id alone, or all that its start said.
+    pub(super) fn is_named_by(&self, said: &[u8]) -> bool {
+        let (_, body) = varint(&self.session_field()[1..]);
+        let [ID, length, ..] = *said else { return false };
+        let names = &body[..body.len() - encoded_len_varint(self.incarnation()) - 1];
+        said == names || (said.len() == 2 + usize::from(length) && names.starts_with(said))
     }
 
     /// The start's event, encoded once: replays and announcements are these bytes.
@@ -243,22 +252,7 @@ impl Start {
 
     /// A name of the session, empty where it has none.
     fn name(&self, field: u8) -> &[u8] {
-        let mut rest = match self.session_field() {
-            [_, rest @ ..] => varint(rest).1,
-            [] => return &[],
-        };
-        // In order, and behind them stands the incarnation: its tag is larger than theirs.
-        while let [tag, behind @ ..] = rest
-            && *tag <= field
-        {
-            let (length, behind) = varint(behind);
-            let (name, behind) = behind.split_at(length);
-            if *tag == field {
-                return name;
-            }
-            rest = behind;
-        }
-        &[]
+        name(self.session_field(), field)
     }
 
     fn last_era(&self) -> u32 {
@@ -275,6 +269,32 @@ impl Start {
 /// Which 1024 positions this one is among; those that do not fit are all the same one.
 fn era(position: u64) -> u32 {
     u32::try_from(position >> 10).unwrap_or(u32::MAX)
+}
+
+/// A name in a session field, empty where it has none.
+fn name(session: &[u8], field: u8) -> &[u8] {
+    let mut rest = match session {
+        [_, rest @ ..] => varint(rest).1,
+        [] => return &[],
+    };
+    // In order, and behind them stands the incarnation: its tag is larger than theirs.
+    while let [tag, behind @ ..] = rest
+        && *tag <= field
+    {
+        let (length, behind) = varint(behind);
+        let (name, behind) = behind.split_at(length);
+        if *tag == field {
+            return name;
+        }
+        rest = behind;
+    }
+    &[]
+}
+
+/// The agent and the key of the session that an encoded element names; `None` where it names none.
+pub(crate) fn agent_and_key(event: &[u8]) -> Option<(&str, &str)> {
+    let session = event.get(session_at(event)..).filter(|field| field.first() == Some(&SESSION))?;
+    Some((text(name(session, AGENT)), text(name(session, KEY))))
 }
 
 /// Where the session field begins in an encoded element: behind its own head and four fields that have a length.
@@ -296,16 +316,18 @@ fn text(name: &[u8]) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use hookwire_protocol::v1;
+    use prost::Message as _;
+
     use super::*;
-    use crate::emit::encode::{Encoder, EventId, Parts, Payload, SessionParts};
+    use crate::emit::encode::{EventId, Parts, Payload, Session, SessionParts, encode, origin};
 
     fn start(gateway: &str, id: &str, key: &str, agent: &str) -> Life {
-        let event = Encoder::default().encode(&Parts {
+        let event = encode(&Parts {
             id: EventId::Start { ledger: "ledger", incarnation: 300 },
             hook: "session_start",
-            gateway,
-            boot: "boot",
-            session: Some(SessionParts { id, key, agent, incarnation: 300 }),
+            origin: &origin(gateway, "boot"),
+            session: Some(Session::Parts(SessionParts { id, key, agent, incarnation: 300 })),
             session_seq: 1,
             time_unix_nano: 7,
             traceparent: "",
@@ -327,12 +349,35 @@ mod tests {
             {
                 let life = start(gateway, id, key, agent);
                 assert_eq!((life.id(), life.key(), life.agent()), (id, key, agent));
+                assert_eq!(agent_and_key(life.start()), Some((agent, key)));
                 let field = life.session_field();
                 let at = life.start().windows(field.len()).position(|part| part == field);
                 assert_eq!((field[0], at.is_some()), (SESSION, true));
                 assert_eq!(varint(&field[1..]).1.len(), varint(&field[1..]).0);
             }
         }
+    }
+
+    #[test]
+    fn it_knows_its_own_names_and_no_others() {
+        let life = start("gw", "s1", "agent:main", "main");
+        let said = |id: Option<&str>, key: &str, agent_id: &str| {
+            let (key, agent_id) = (key.to_owned(), agent_id.to_owned());
+            v1::SessionRef { id: id.map(str::to_owned), key, agent_id }.encode_to_vec()
+        };
+        for (id, key, agent, same) in [
+            (Some("s1"), "", "", true),
+            (Some("s1"), "agent:main", "main", true),
+            (Some("s1"), "agent:main", "", false),
+            (Some("s1"), "agent:other", "main", false),
+            (Some("s2"), "", "", false),
+            (None, "agent:main", "main", false),
+        ] {
+            assert_eq!(life.is_named_by(&said(id, key, agent)), same, "{id:?} {key} {agent}");
+        }
+        let cut = &said(Some("s1"), "agent:main", "main")[..9];
+        assert!(!life.is_named_by(cut), "what breaks off is no name");
+        assert!(!life.is_named_by(b"") && !life.is_named_by(&[ID]));
     }
 
     #[test]

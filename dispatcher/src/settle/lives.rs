@@ -63,6 +63,13 @@ impl Lives {
         self.alive.with_id(&self.slots, gateway, id).next()
     }
 
+    /// The live life that a gateway means by these bytes of a `SessionRef`, if they name it by its id and say nothing
+    /// new of it: they need not be read, then.
+    pub(crate) fn alive_by_ref(&self, gateway: u32, said: &[u8]) -> Option<Slot> {
+        let [_, length @ 0..0x80, names @ ..] = said else { return None };
+        self.alive.named_by(&self.slots, gateway, names.get(..usize::from(*length))?, said)
+    }
+
     /// The live life of this key that started last.
     pub(crate) fn alive_by_key(&self, gateway: u32, key: &str) -> Option<Slot> {
         let alive = self.alive.with_key(&self.slots, gateway, key);

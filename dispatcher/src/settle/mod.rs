@@ -4,7 +4,7 @@ pub(crate) mod ack;
 pub(crate) mod bits;
 pub(crate) mod decide;
 pub(crate) mod journal;
-mod life;
+pub(crate) mod life;
 pub(crate) mod lives;
 pub(crate) mod marks;
 mod names;

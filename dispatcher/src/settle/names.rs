@@ -30,6 +30,13 @@ impl Names {
         found.filter(move |slot| slots.get(*slot).is_some_and(named))
     }
 
+    /// The slot whose life has this id, and is named as it is named by these bytes of a `SessionRef`.
+    pub(super) fn named_by(&self, slots: &Slots, gateway: u32, id: &[u8], said: &[u8]) -> Option<Slot> {
+        let named = |life: &Life| life.gateway() == gateway && life.is_named_by(said);
+        let found = self.by_id.find(self.hash(gateway, id), |slot| slots.get(*slot).is_some_and(named));
+        found.copied()
+    }
+
     /// The slots whose lives have this key.
     pub(super) fn with_key<'a>(
         &'a self,

@@ -10,7 +10,7 @@ use hookwire_protocol::{
 };
 
 use crate::{
-    emit::boots::SourceId,
+    emit::{boots::SourceId, publish::Publication},
     machine::{Effect, Machine, Now, Settings},
     serve::stream::StreamId,
 };
@@ -56,7 +56,11 @@ fn event(hook: &str, session: &str) -> GatewayEvent {
 }
 
 fn publish(machine: &mut Machine, first_publish_seq: u64, events: Vec<GatewayEvent>) {
-    let receipt = machine.publish(Now::default(), SOURCE, Publish { first_publish_seq, events });
+    let receipt = machine.publish(
+        Now::default(),
+        SOURCE,
+        &Publication::Embedded(Publish { first_publish_seq, events }),
+    );
     assert_eq!(receipt.expect("it is attached").refused, []);
     machine.take_step();
 }
@@ -101,8 +105,8 @@ fn a_subscriber_that_wants_little_of_a_chunk_does_not_hold_all_of_it() {
     large.traceparent = "x".repeat(10_000);
     publish(&mut machine, 1, vec![large.clone(), event("rare", "s1"), large]);
     let subscriber = machine.registry.find("plugin").and_then(|ix| machine.registry.get(ix));
-    let queued = subscriber.and_then(|subscriber| subscriber.queue.front()).expect("it waits");
-    assert_eq!(queued.chunk.len() as u64, queued.bytes());
+    let queued = subscriber.and_then(|subscriber| subscriber.queue.front_run()).expect("it waits");
+    assert_eq!(queued.range().0.len() as u64, queued.span.bytes());
 }
 
 #[test]
@@ -113,8 +117,8 @@ fn a_batch_is_cut_into_chunks() {
     large.traceparent = "x".repeat(40 << 10);
     publish(&mut machine, 1, vec![large; 9]);
     let ix = machine.registry.find("plugin").expect("it has subscribed");
-    while let Some(queued) = machine.registry.at(ix).queue.pop() {
-        assert!(queued.chunk.len() < 128 << 10, "{}", queued.chunk.len());
+    while let Some(queued) = machine.registry.at(ix).queue.pop(usize::MAX) {
+        assert!(queued.range().0.len() < 128 << 10, "{}", queued.range().0.len());
     }
 }
 
@@ -124,7 +128,11 @@ fn a_stream_is_woken_once_until_it_pulls() {
     subscribe(&mut machine, StreamId(0), Default::default());
     pull(&mut machine, StreamId(0));
     let starts = (0..100).map(|number| event(hook::SESSION_START, &number.to_string())).collect();
-    machine.publish(Now::default(), SOURCE, Publish { first_publish_seq: 1, events: starts });
+    machine.publish(
+        Now::default(),
+        SOURCE,
+        &Publication::Embedded(Publish { first_publish_seq: 1, events: starts }),
+    );
     let effects = machine.take_step().effects;
     assert!(matches!(effects.as_slice(), [Effect::Ready(StreamId(0))]), "{effects:?}");
 }

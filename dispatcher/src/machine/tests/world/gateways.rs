@@ -6,9 +6,11 @@ use hookwire_protocol::v1::{
     self, GatewayEvent, GoodbyeReason, SessionRef, attach_request, gateway_event::Payload,
 };
 
+use prost::Message as _;
+
 use super::{Expected, World, reason};
 use crate::{
-    emit::boots::SourceId,
+    emit::{boots::SourceId, given::Published, publish::Publication},
     machine::tests::{
         Checked,
         journal::Output,
@@ -95,7 +97,7 @@ impl World {
         let first_publish_seq = first as u64;
         let expected = self.model.publish(gateway, emitter, first_publish_seq, &events);
         let events = events.iter().map(|(number, fired)| event(*number, fired)).collect();
-        let receipt = self.machine.publish(self.time(), source, v1::Publish { first_publish_seq, events });
+        let receipt = self.publication(source, v1::Publish { first_publish_seq, events });
         let told = receipt.as_ref().map(|receipt| {
             let refused: Vec<_> = receipt.refused.iter().map(|refusal| refusal.publish_seq).collect();
             (receipt.through_publish_seq, refused)
@@ -110,12 +112,22 @@ impl World {
         self.compare(output.into_iter().collect(), Expected::default())
     }
 
+    /// Over the wire or from an embedded emitter: it makes no difference.
+    fn publication(&mut self, source: SourceId, publish: v1::Publish) -> Option<v1::Receipt> {
+        let publication = if source.0.is_multiple_of(2) {
+            Publication::Wire(Published::read(publish.encode_to_vec().into()).unwrap())
+        } else {
+            Publication::Embedded(publish)
+        };
+        self.machine.publish(self.time(), source, &publication)
+    }
+
     /// A stream that has lost its place changes nothing.
     fn publish_where_it_has_no_say(&mut self) -> Checked {
         let Some(source) = self.gone.last().copied() else { return Ok(()) };
         let event = event(0, &Fired::End { session: 0, reason: v1::SessionEndReason::Deleted });
         let publish = v1::Publish { first_publish_seq: 1000, events: vec![event] };
-        let receipt = self.machine.publish(self.time(), source, publish);
+        let receipt = self.publication(source, publish);
         rule!(receipt.is_none(), "a receipt where nothing is taken in");
         self.compare(vec![], Expected::default())
     }
