@@ -29,6 +29,11 @@ python:
     cargo build --release
     python3 docs/python/check.py
 
+# Hookwire beside what a user would pick instead, and beside the limit: about ten minutes (`just bench --help`)
+bench *flags:
+    cargo build --release
+    cargo bench -p hookwire-bench -- --docs {{justfile_directory()}}/docs {{flags}}
+
 # Everything that CI runs
 ci:
     .ci/run

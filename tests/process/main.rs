@@ -20,6 +20,7 @@ mod bad_ack;
 mod bad_bytes;
 mod bad_event;
 mod bad_hello;
+mod bench;
 mod drain_is_bounded;
 mod every_life_ends;
 mod exit_codes;

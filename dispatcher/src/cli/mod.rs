@@ -1,9 +1,11 @@
 //! The command line: one file a command, and what they share.
 
+mod bench;
 mod client;
 mod demo;
 mod drain;
 mod names;
+mod process;
 mod publish;
 mod serve;
 mod status;
@@ -31,6 +33,11 @@ enum Command {
     Drain(drain::Args),
     Status(status::Args),
     Demo(demo::Args),
+    Bench(bench::Args),
+    #[command(hide = true)]
+    BenchGateway(bench::gateway::Args),
+    #[command(hide = true)]
+    BenchPlugin(bench::plugin::Args),
 }
 
 /// The dispatcher that a client command speaks to.
@@ -89,6 +96,9 @@ pub fn run() -> ExitCode {
         Command::Drain(args) => drain::run(args),
         Command::Status(args) => status::run(args),
         Command::Demo(args) => demo::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::BenchGateway(args) => bench::gateway::run(args),
+        Command::BenchPlugin(args) => bench::plugin::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

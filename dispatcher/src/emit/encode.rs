@@ -3,10 +3,7 @@
 use bytes::Bytes;
 use hookwire_protocol::v1;
 use itoa::Buffer;
-use prost::{
-    Message,
-    encoding::{encode_varint, encoded_len_varint},
-};
+use prost::{Message, encoding::encoded_len_varint};
 
 use super::given;
 
@@ -94,16 +91,19 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    #[inline]
     fn byte(&mut self, byte: u8) {
         self.room[self.at] = byte;
         self.at += 1;
     }
 
+    #[inline]
     fn bytes(&mut self, bytes: &[u8]) {
         self.room[self.at..self.at + bytes.len()].copy_from_slice(bytes);
         self.at += bytes.len();
     }
 
+    #[inline]
     fn varint(&mut self, mut number: u64) {
         while number >= 0x80 {
             self.byte(number as u8 | 0x80);
@@ -112,12 +112,14 @@ impl Writer<'_> {
         self.byte(number as u8);
     }
 
+    #[inline]
     fn text(&mut self, field: u8, text: &str) {
         if !text.is_empty() {
             self.delimited(field, text.as_bytes());
         }
     }
 
+    #[inline]
     fn delimited(&mut self, field: u8, bytes: &[u8]) {
         self.byte(field << 3 | 2);
         self.varint(bytes.len() as u64);
@@ -152,24 +154,58 @@ pub(crate) fn origin(gateway: &str, boot: &str) -> Box<[u8]> {
     room.into()
 }
 
-/// Appends an element.
-pub(crate) fn append(parts: &Parts<'_>, out: &mut Vec<u8>) {
-    let start = out.len();
-    out.resize(start + most(parts), 0);
-    let mut event = Writer { room: &mut out[start..], at: 3 };
-    put_event(parts, &mut event);
-    let (end, length) = (event.at, event.at - 3);
-    out.truncate(start + end);
-    out[start] = ELEMENT;
-    // Nearly all events have a length of two bytes: that much room was left for it.
-    if let 0x80..0x4000 = length {
-        out[start + 1] = length as u8 | 0x80;
-        out[start + 2] = (length >> 7) as u8;
-    } else {
-        let mut varint = Vec::new();
-        encode_varint(length as u64, &mut varint);
-        out.splice(start + 1..start + 3, varint);
+/// Elements, one behind the other, in room that is made ahead: it is cleared by the lot, not by the event.
+#[derive(Debug, Default)]
+pub(crate) struct Elements {
+    room: Vec<u8>,
+    used: usize,
+}
+
+impl Elements {
+    /// In bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.used
     }
+
+    /// So many bytes are expected.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        if self.room.len() < self.used + bytes {
+            self.room.resize(self.used + bytes, 0);
+        }
+    }
+
+    pub(crate) fn append(&mut self, parts: &Parts<'_>) {
+        let most = most(parts);
+        if self.room.len() < self.used + most {
+            self.reserve(most.max(self.room.len()));
+        }
+        // Nearly all events have a length of two bytes: that much room is left for it.
+        let mut out = Writer { room: &mut self.room[self.used..], at: 3 };
+        put_event(parts, &mut out);
+        let (length, end) = (out.at - 3, out.at);
+        let head = 1 + encoded_len_varint(length as u64);
+        if head != 3 {
+            out.room.copy_within(3..end, head);
+        }
+        out.at = 0;
+        out.byte(ELEMENT);
+        out.varint(length as u64);
+        self.used += head + length;
+    }
+
+    /// All of them; none is left.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        let mut elements = std::mem::take(&mut self.room);
+        elements.truncate(std::mem::take(&mut self.used));
+        elements
+    }
+}
+
+/// An element of its own.
+pub(crate) fn encode(parts: &Parts<'_>) -> Bytes {
+    let mut element = Elements::default();
+    element.append(parts);
+    Bytes::from(element.take().into_boxed_slice())
 }
 
 /// The most bytes that the element can have.
@@ -193,13 +229,6 @@ fn most(parts: &Parts<'_>) -> usize {
     let texts = id + parts.hook.len() + parts.origin.len() + parts.traceparent.len() + session + payload;
     // The element, five texts outside of the session and three in it, the session, and five numbers; an id's number.
     texts + 15 * MOST_BEFORE_TEXT + MOST_IN_ID
-}
-
-/// An element of its own.
-pub(crate) fn encode(parts: &Parts<'_>) -> Bytes {
-    let mut element = Vec::new();
-    append(parts, &mut element);
-    element.into()
 }
 
 fn put_event(parts: &Parts<'_>, out: &mut Writer<'_>) {
@@ -334,9 +363,13 @@ mod tests {
                 ..PARTS
             };
             let batch = v1::EventBatch { events: vec![decode(&parts)], ..Default::default() };
-            let mut out = b"before".to_vec();
-            append(&parts, &mut out);
-            assert_eq!(out[6..], batch.encode_to_vec());
+            let mut elements = Elements::default();
+            elements.append(&PARTS);
+            let before = elements.len();
+            elements.append(&parts);
+            let elements = elements.take();
+            assert_eq!(elements[..before], encode(&PARTS));
+            assert_eq!(elements[before..], batch.encode_to_vec());
         }
     }
 

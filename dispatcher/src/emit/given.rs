@@ -176,6 +176,7 @@ fn typed<'a>(field: u32, before: Option<Payload<'a>>, message: &[u8]) -> Result<
 }
 
 /// Takes a length and so many bytes off `from`; what is behind them is the rest.
+#[inline]
 fn delimited<'a>(rest: &mut &'a [u8], from: &'a [u8]) -> Result<&'a [u8], Malformed> {
     let (length, from) = match from {
         [length @ 0..0x80, from @ ..] => (usize::from(*length), from),

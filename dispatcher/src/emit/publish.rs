@@ -11,7 +11,7 @@ use hookwire_protocol::{
 use super::{
     boots::{GatewayIx, HeldStop, SourceId},
     check::check,
-    encode::{self, EventId, Parts, Session, SessionParts, append},
+    encode::{self, Elements, EventId, Parts, Session, SessionParts},
     given::{Given, Malformed, Named, Payload, Published, Unread},
 };
 use crate::{
@@ -41,8 +41,8 @@ pub(crate) enum Publication {
 /// The events that are being taken in, and go to the queues together.
 #[derive(Debug, Default)]
 pub(crate) struct Lot {
-    /// The encoded events, one behind the other.
-    pub(crate) bytes: Vec<u8>,
+    /// The encoded events.
+    pub(crate) elements: Elements,
     pub(crate) items: Vec<Item>,
     /// How many events are still to come.
     to_come: usize,
@@ -54,13 +54,13 @@ impl Lot {
     /// Makes room for what is to come, if that is like what came before.
     fn make_room(&mut self) {
         let expected = (self.to_come + 1) * self.mean;
-        self.bytes.reserve((expected + expected / 8).min(LOT_BYTES + LOT_BYTES / 8));
+        self.elements.reserve((expected + expected / 8).min(LOT_BYTES + LOT_BYTES / 8));
     }
 
     /// What was taken in, as one run.
     pub(crate) fn close(&mut self) -> Run {
-        self.mean = self.bytes.len() / self.items.len().max(1);
-        let mut bytes = std::mem::take(&mut self.bytes);
+        self.mean = self.elements.len() / self.items.len().max(1);
+        let mut bytes = self.elements.take();
         // What a queue holds is bounded by what its events need, not by what was set aside for them.
         if bytes.capacity() / 2 > bytes.len() {
             bytes.shrink_to_fit();
@@ -153,7 +153,7 @@ impl Machine {
                     refused.push(v1::Refusal { publish_seq, code: code.into(), text });
                 }
             }
-            if self.lot.bytes.len() >= LOT_BYTES {
+            if self.lot.elements.len() >= LOT_BYTES {
                 self.fan_out();
             }
         }
@@ -358,9 +358,9 @@ impl Machine {
         if lot.items.is_empty() {
             lot.make_room();
         }
-        let start = lot.bytes.len() as u32;
-        append(&parts, &mut lot.bytes);
-        let end = lot.bytes.len() as u32;
+        let start = lot.elements.len() as u32;
+        lot.elements.append(&parts);
+        let end = lot.elements.len() as u32;
         lot.items.push(Item { position, life, boot: boot.number, hook: observed.hook, start, end });
     }
 

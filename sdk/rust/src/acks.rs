@@ -6,7 +6,7 @@
 //! Ack      through_seq 3, exceptions 5 OK, 7 REJECT: nobody waits for 4
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use hookwire_protocol::v1::Ack;
 
@@ -20,8 +20,9 @@ const EXCEPTIONS: usize = 256;
 pub(crate) struct Acks {
     /// Everything up to here is answered.
     prefix: u64,
-    /// Answered beyond the prefix.
-    ahead: BTreeSet<u64>,
+    /// Answered beyond the prefix: runs, by their first number, with their last. As many as there are gaps between
+    /// them, that is no more than what is in hand, however long one that hangs is waited for.
+    ahead: BTreeMap<u64, u64>,
     /// To be sent as exceptions: answers that are not OK, and those that are, but stand beyond the prefix.
     unsent: BTreeMap<u64, Outcome>,
     /// What `through_seq` has said so far.
@@ -31,7 +32,8 @@ pub(crate) struct Acks {
 impl Acks {
     /// Takes down the answer to one delivery. The first one counts; 0 is no delivery.
     pub(crate) fn answer(&mut self, seq: u64, outcome: Outcome) {
-        if seq <= self.prefix || self.ahead.contains(&seq) {
+        let run = self.ahead.range(..=seq).next_back().map(|(first, last)| (*first, *last));
+        if seq <= self.prefix || run.is_some_and(|(_, last)| seq <= last) {
             return;
         }
         let next = seq == self.prefix + 1;
@@ -42,18 +44,18 @@ impl Acks {
             self.prefix = seq;
             self.close_up();
         } else {
-            self.ahead.insert(seq);
+            let first = run.filter(|(_, last)| *last == seq - 1).map_or(seq, |(first, _)| first);
+            let behind = seq.checked_add(1).and_then(|next| self.ahead.remove(&next));
+            self.ahead.insert(first, behind.unwrap_or(seq));
         }
     }
 
     /// Moves the prefix over what was answered ahead of its turn; `through_seq` then says OK for it.
     fn close_up(&mut self) {
-        while self.ahead.first().is_some_and(|seq| *seq == self.prefix + 1) {
-            self.prefix += 1;
-            self.ahead.pop_first();
-            if self.unsent.get(&self.prefix) == Some(&Outcome::Ok) {
-                self.unsent.remove(&self.prefix);
-            }
+        if let Some(last) = self.ahead.remove(&(self.prefix + 1)) {
+            let run = self.prefix + 1..=last;
+            self.unsent.extract_if(run, |_, outcome| *outcome == Outcome::Ok).for_each(drop);
+            self.prefix = last;
         }
     }
 
@@ -134,6 +136,33 @@ mod tests {
         acks.answer(1, Outcome::retry(""));
         assert_eq!(ack(&mut acks), (2, vec![(2, AckStatus::Retry)]));
         assert_eq!(acks.take(), None);
+    }
+
+    #[test]
+    fn behind_one_that_hangs_nothing_piles_up() {
+        let mut acks = Acks::default();
+        for seq in 2..=100_000 {
+            acks.answer(seq, Outcome::Ok);
+            if acks.pending() == 100 {
+                assert_eq!(ack(&mut acks).1.len(), 100);
+            }
+        }
+        assert_eq!((acks.ahead.len(), acks.unsent.len()), (1, 99));
+        acks.answer(1, Outcome::Ok);
+        assert_eq!(ack(&mut acks), (100_000, vec![]));
+        assert!(acks.ahead.is_empty());
+    }
+
+    #[test]
+    fn runs_meet_from_either_side() {
+        let mut acks = Acks::default();
+        for seq in [5, 3, 9, 4, 8, 10, 2] {
+            acks.answer(seq, Outcome::Ok);
+            acks.answer(seq, Outcome::Accepted);
+        }
+        assert_eq!(acks.ahead, [(2, 5), (8, 10)].into());
+        acks.answer(1, Outcome::Ok);
+        assert_eq!((acks.prefix, acks.ahead), (5, [(8, 10)].into()));
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! What became of deliveries that are settled, by event id: a bounded memory. Pure.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
+
+use hashbrown::{HashMap, hash_map::Entry};
 
 use crate::outcome::Outcome;
 
@@ -26,16 +25,17 @@ impl Memory {
 
     /// Remembers what became of an event. The first outcome stays. A retry is none to remember.
     pub(crate) fn remember(&mut self, id: Arc<str>, outcome: Outcome) {
-        if !outcome.settles() || self.outcomes.contains_key(&id) {
+        if !outcome.settles() {
             return;
         }
-        if self.oldest_first.len() >= self.capacity
+        let Entry::Vacant(unknown) = self.outcomes.entry(id) else { return };
+        self.oldest_first.push_back(unknown.key().clone());
+        unknown.insert(outcome);
+        if self.oldest_first.len() > self.capacity
             && let Some(oldest) = self.oldest_first.pop_front()
         {
             self.outcomes.remove(&oldest);
         }
-        self.oldest_first.push_back(id.clone());
-        self.outcomes.insert(id, outcome);
     }
 
     /// What became of it, where that is known.

@@ -4,9 +4,11 @@
 //! An item that is [`After::All`] waits besides until every earlier item of every lane is done.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, VecDeque},
     sync::Arc,
 };
+
+use hashbrown::HashMap;
 
 /// A lane's name.
 pub(crate) type Lane = Arc<str>;
@@ -72,11 +74,24 @@ impl<T> Lanes<T> {
         self.outstanding.len()
     }
 
+    /// Whether an item would wait for nothing.
+    pub(crate) fn is_free(&self, lane: &str, after: After) -> bool {
+        match after {
+            After::Lane => !self.lanes.contains_key(lane),
+            After::All => self.outstanding.is_empty(),
+        }
+    }
+
+    /// Takes down that an item is out that waits for nothing: see [`is_free`](Self::is_free).
+    pub(crate) fn enter(&mut self, lane: Lane) -> Ticket {
+        let ticket = self.ticket(lane.clone());
+        self.lanes.insert(lane, VecDeque::new());
+        ticket
+    }
+
     /// Puts an item at the end of its lane.
     pub(crate) fn push(&mut self, lane: Lane, after: After, item: T) {
-        self.arrivals += 1;
-        self.outstanding.insert(self.arrivals);
-        let ticket = Ticket { lane: lane.clone(), arrival: self.arrivals };
+        let ticket = self.ticket(lane.clone());
         let waiting = Waiting { ticket, after, item };
         match self.lanes.get_mut(&lane) {
             Some(behind) => behind.push_back(waiting),
@@ -85,6 +100,17 @@ impl<T> Lanes<T> {
                 self.step_up(waiting);
             }
         }
+    }
+
+    fn ticket(&mut self, lane: Lane) -> Ticket {
+        self.arrivals += 1;
+        self.outstanding.insert(self.arrivals);
+        Ticket { lane, arrival: self.arrivals }
+    }
+
+    /// Whether there is an item whose turn it is.
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
     }
 
     /// The next item whose turn it is.

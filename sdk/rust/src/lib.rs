@@ -31,13 +31,14 @@
 //!  │ work     in hand already?   ├──► the same outcome, when it is there
 //!  │ lanes    one per session    │
 //!  │ routes   whose code is it?  │
+//!  │ begin    here, or in a task │
 //!  │   your handler → outcome    │
 //!  │ acks     what to say next   │
 //!  └─────────────────────────────┘
 //! ```
 //!
 //! Modules, in reading order: `plugin` (the builder), `delivery` and `caught_up` (what your code gets), `outcome` (what it
-//! returns), `error`, `run`, `backoff`, `stream`, `work`, `dedupe`, `lanes`, `routes`, `acks`, `address`.
+//! returns), `error`, `run`, `backoff`, `stream`, `call`, `work`, `dedupe`, `lanes`, `routes`, `begin`, `acks`, `address`.
 //!
 //! # Once, and at least once
 //!
@@ -49,6 +50,8 @@
 mod acks;
 mod address;
 mod backoff;
+mod begin;
+mod call;
 mod caught_up;
 mod dedupe;
 mod delivery;

@@ -13,7 +13,6 @@ use hookwire_protocol::v1::{
 };
 use tonic::transport::Channel;
 use uuid::Uuid;
-use wildmatch::WildMatch;
 
 use crate::{
     address::{ADDRESS_VARIABLE, Address, DEFAULT_ADDRESS},
@@ -95,7 +94,7 @@ impl PluginBuilder {
         R: IntoOutcome,
     {
         let glob = glob.into();
-        self.routes.hooks.push((WildMatch::new(&glob), handler(author)));
+        self.routes.add(&glob, handler(author));
         self.hello.hooks.push(glob);
         self
     }

@@ -1,37 +1,48 @@
 //! The plugin author's code, and which of it gets an event.
 
-use std::{
-    future::Future,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
-    sync::Arc,
-    task::Poll,
-};
+use std::{future::Future, sync::Arc};
 
+use hashbrown::HashMap;
 use hookwire_protocol::v1::DrainNotice;
 use wildmatch::WildMatch;
 
-use crate::{
-    caught_up::CaughtUp,
-    delivery::Delivery,
-    outcome::{IntoOutcome, Outcome},
-};
+use crate::{begin::Answer, caught_up::CaughtUp, delivery::Delivery, outcome::IntoOutcome};
+
+/// How many hooks' names are remembered: gateways have tens, but what they send is no bound.
+const NAMES: usize = 1_024;
 
 /// The author's code for one kind of input.
-pub(crate) type Handler<I> = Arc<dyn Fn(I) -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send + Sync>;
+pub(crate) type Handler<I> = Arc<dyn Fn(I) -> Answer + Send + Sync>;
 
 /// All of the author's code.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Routes {
-    pub(crate) hooks: Vec<(WildMatch, Handler<Delivery>)>,
+    hooks: Vec<(WildMatch, Handler<Delivery>)>,
+    /// By a hook's name: which of `hooks` gets it.
+    known: HashMap<Box<str>, Option<usize>>,
     pub(crate) drain: Option<Handler<DrainNotice>>,
     pub(crate) caught_up: Option<Handler<CaughtUp>>,
 }
 
 impl Routes {
-    /// The first handler whose glob matches the hook.
-    pub(crate) fn find(&self, hook: &str) -> Option<Handler<Delivery>> {
-        self.hooks.iter().find(|(glob, _)| glob.matches(hook)).map(|(_, handler)| handler.clone())
+    /// One more glob, behind those that are there.
+    pub(crate) fn add(&mut self, glob: &str, handler: Handler<Delivery>) {
+        self.hooks.push((WildMatch::new(glob), handler));
+    }
+
+    /// The first handler whose glob matches the hook. A name is matched once, and then known.
+    pub(crate) fn find(&mut self, hook: &str) -> Option<&Handler<Delivery>> {
+        let at = match self.known.get(hook) {
+            Some(at) => *at,
+            None => {
+                let at = self.hooks.iter().position(|(glob, _)| glob.matches(hook));
+                if self.known.len() < NAMES {
+                    self.known.insert(hook.into(), at);
+                }
+                at
+            }
+        };
+        at.map(|at| &self.hooks[at].1)
     }
 }
 
@@ -41,38 +52,23 @@ where
     F: Future<Output = R> + Send + 'static,
     R: IntoOutcome,
 {
-    Arc::new(move |input| {
-        let answer = author(input);
-        Box::pin(async move { answer.await.into_outcome() })
-    })
-}
-
-/// Runs it to its end. A panic is the author's mistake with this input, not the end of the plugin: a retry.
-pub(crate) async fn outcome_of<I>(handler: Handler<I>, input: I) -> Outcome {
-    let mut answer = pin!(async move { handler(input).await });
-    std::future::poll_fn(|context| {
-        // What a panic leaves half done is the author's own state; ours is only `answer`, not polled again.
-        match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context))) {
-            Ok(poll) => poll,
-            Err(_) => Poll::Ready(Outcome::retry("the handler panicked")),
-        }
-    })
-    .await
+    Arc::new(move |input| Box::pin(author(input)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_panic_is_a_retry() {
-        let at_once = handler(|()| -> std::future::Ready<()> { panic!("at once") });
-        assert_eq!(outcome_of(at_once, ()).await, Outcome::retry("the handler panicked"));
-
-        let later = handler(|late: bool| async move {
-            tokio::task::yield_now().await;
-            assert!(!late, "later");
-        });
-        assert_eq!(outcome_of(later, true).await, Outcome::retry("the handler panicked"));
+    #[test]
+    fn more_names_than_are_remembered_still_find_their_handler() {
+        let mut routes = Routes::default();
+        routes.add("message_*", handler(|_| std::future::ready(())));
+        for round in 0..2 {
+            for n in 0..=NAMES {
+                assert!(routes.find(&format!("message_{n}")).is_some(), "{round} {n}");
+                assert!(routes.find(&format!("tool_{n}")).is_none(), "{round} {n}");
+            }
+        }
+        assert_eq!(routes.known.len(), NAMES);
     }
 }

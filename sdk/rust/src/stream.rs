@@ -4,7 +4,6 @@ use std::{collections::HashSet, future::Future, pin::Pin, sync::Arc, time::Durat
 
 use hookwire_protocol::v1::{
     EventBatch, GoodbyeReason, SubscribeRequest, SubscribeResponse,
-    hook_service_client::HookServiceClient,
     subscribe_request::{self, Hello, Message as Request},
     subscribe_response::{Goodbye, Message as Response, Welcome},
 };
@@ -12,12 +11,11 @@ use tokio::{
     sync::mpsc,
     time::{Instant, timeout, timeout_at},
 };
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 use tracing::{debug, info, warn};
 
 use crate::{
-    MAX_MESSAGE_BYTES,
+    call::subscribe,
     caught_up::CaughtUp,
     delivery::{Delivery, StreamFacts},
     error::{RunError, is_refusal},
@@ -167,15 +165,13 @@ impl Stream {
         let kind = batch.kind();
         let received = Instant::now();
         let budget = Duration::from_millis(batch.budget_ms.into());
-        let mut seq = batch.first_seq;
-        for event in batch.events {
+        let deliveries = batch.events.into_iter().map(|event| {
             if let (Some(named), Some(session)) = (&mut self.named, &event.session) {
                 named.insert(session.incarnation);
             }
-            let facts = self.facts.clone();
-            work.take_in(seq, Delivery { event, kind, facts, received, budget });
-            seq = seq.wrapping_add(1);
-        }
+            Delivery { event, kind, facts: self.facts.clone(), received, budget }
+        });
+        work.take_batch(batch.first_seq, deliveries);
     }
 
     fn catch_up(&mut self, work: &mut Work) {
@@ -271,9 +267,7 @@ async fn shake_hands(connect: &Connector, hello: Hello) -> Result<Shaken, Ended>
     let (outgoing, requests) = mpsc::channel(2);
     // Before the call: some servers send their headers only with their first message, which is the Welcome.
     outgoing.try_send(request(Request::Hello(hello))).map_err(|_| Ended::lost("no room for Hello"))?;
-    let mut client = HookServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let response = client.subscribe(ReceiverStream::new(requests)).await.map_err(Ended::by_status)?;
-    let mut incoming = response.into_inner();
+    let mut incoming = subscribe(channel, requests).await.map_err(Ended::by_status)?;
     let first = incoming.message().await.map_err(Ended::by_status)?;
     match first.and_then(|first| first.message) {
         Some(Response::Welcome(welcome)) => Ok((outgoing, incoming, welcome)),

@@ -3,13 +3,9 @@
 //! It outlives a stream. A handler that runs while the stream breaks goes on; when its event is delivered again,
 //! that delivery waits for the same outcome instead of starting the handler twice.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    future::Future,
-    pin::pin,
-    sync::Arc,
-};
+use std::{future::Future, pin::pin, sync::Arc};
 
+use hashbrown::HashMap;
 use hookwire_protocol::{
     hook,
     v1::{Ack, DrainNotice, Event},
@@ -19,12 +15,13 @@ use tracing::{debug, warn};
 
 use crate::{
     acks::Acks,
+    begin::{Answer, Begun, Pace, finish, outcome_of},
     caught_up::CaughtUp,
     dedupe::{Memory, REMEMBERED},
     delivery::Delivery,
-    lanes::{After, Lane, Lanes, Ticket},
+    lanes::{After, Lanes, Ticket},
     outcome::Outcome,
-    routes::{Handler, Routes, outcome_of},
+    routes::{Handler, Routes},
 };
 
 /// How much may be in hand before the stream is left unread. Starts and ends know no window: without this, a
@@ -34,6 +31,7 @@ const IN_HAND: usize = 8_192;
 /// How many answers may wait before they are sent although the input has not run dry.
 const UNSENT: u64 = 512;
 
+/// A delivery whose handler has not been begun.
 struct Job {
     id: Arc<str>,
     /// Whether it can be delivered again once it is settled.
@@ -46,6 +44,22 @@ enum Finished {
     Delivery { ticket: Ticket, id: Arc<str>, remember: bool, outcome: Outcome },
     Drain(Outcome),
     CaughtUp(Outcome),
+}
+
+/// Whose delivery is being begun: the handler takes the delivery itself. Written over each time, and so for free.
+#[derive(Default)]
+struct Name {
+    id: String,
+    session: String,
+}
+
+impl Name {
+    fn note(&mut self, id: &str, session: &str) {
+        for (noted, now) in [(&mut self.id, id), (&mut self.session, session)] {
+            noted.clear();
+            noted.push_str(now);
+        }
+    }
 }
 
 /// The sweep at CaughtUp: nothing is read from when it is due until it is over.
@@ -63,7 +77,9 @@ pub(crate) struct Work {
     lanes: Lanes<Job>,
     /// By event id: the numbers on the current stream that its outcome answers.
     in_hand: HashMap<Arc<str>, Vec<u64>>,
-    /// Handlers, and the author's code for drains and for CaughtUp.
+    pace: Pace,
+    name: Name,
+    /// Handlers that wait, and the author's code for drains and for CaughtUp.
     running: JoinSet<Finished>,
     /// How many of them are handlers.
     handling: usize,
@@ -82,6 +98,8 @@ impl Work {
             remember_all,
             lanes: Lanes::default(),
             in_hand: HashMap::new(),
+            pace: Pace::default(),
+            name: Name::default(),
             running: JoinSet::new(),
             handling: 0,
             sweep: Sweep::None,
@@ -104,25 +122,61 @@ impl Work {
         }
     }
 
-    /// Takes one delivery in: it is answered from memory, joins the one in hand, or waits for its turn.
-    pub(crate) fn take_in(&mut self, seq: u64, delivery: Delivery) {
-        if let Some(outcome) = self.memory.recall(delivery.id()) {
+    /// Takes deliveries in that came together, with consecutive numbers.
+    pub(crate) fn take_batch(&mut self, first_seq: u64, deliveries: impl Iterator<Item = Delivery>) {
+        self.pace.turn();
+        let mut seq = first_seq;
+        for delivery in deliveries {
+            self.take_in(seq, delivery);
+            seq = seq.wrapping_add(1);
+        }
+    }
+
+    /// Takes one delivery in: it is answered from memory, joins the one in hand, is begun, or waits for its turn.
+    fn take_in(&mut self, seq: u64, delivery: Delivery) {
+        let remember = self.remember_all || delivery.is_lifecycle();
+        if remember && let Some(outcome) = self.memory.recall(delivery.id()) {
             debug!(event = delivery.id(), "delivered again: answered as before");
             return self.acks.answer(seq, outcome.clone());
         }
-        let id: Arc<str> = delivery.id().into();
-        let slot = match self.in_hand.entry(id.clone()) {
-            Entry::Occupied(mut in_hand) => return in_hand.get_mut().push(seq),
-            Entry::Vacant(slot) => slot,
-        };
+        if let Some(in_hand) = self.in_hand.get_mut(delivery.id()) {
+            return in_hand.push(seq);
+        }
         // A plugin that listens to ends alone is sent the starts, too: they go together.
         let Some(handler) = self.routes.find(delivery.hook()) else {
             return self.acks.answer(seq, Outcome::Ok);
         };
-        slot.insert(vec![seq]);
         let (lane, after) = place(delivery.event());
-        let remember = self.remember_all || delivery.is_lifecycle();
+        if self.handling < self.concurrency && self.lanes.is_free(lane, after) {
+            self.name.note(delivery.id(), lane);
+            let begun = self.pace.begin(handler, delivery);
+            return self.take_down(seq, remember, begun);
+        }
+        self.pace.pause();
+        let id: Arc<str> = delivery.id().into();
+        self.in_hand.insert(id.clone(), vec![seq]);
+        let (lane, handler) = (lane.into(), handler.clone());
         self.lanes.push(lane, after, Job { id, remember, handler, delivery });
+    }
+
+    /// What became of the delivery that is noted in `name`. One that is done at once was never in hand.
+    fn take_down(&mut self, seq: u64, remember: bool, begun: Begun) {
+        let Name { id, session } = &self.name;
+        match begun {
+            Begun::Done(outcome) => {
+                report(id, session, &outcome);
+                if remember {
+                    self.memory.remember(id.as_str().into(), outcome.clone());
+                }
+                self.acks.answer(seq, outcome);
+            }
+            Begun::Waits(answer) => {
+                let id: Arc<str> = id.as_str().into();
+                let ticket = self.lanes.enter(session.as_str().into());
+                self.in_hand.insert(id.clone(), vec![seq]);
+                self.wait_for(ticket, id, remember, answer);
+            }
+        }
     }
 
     /// A drain begins: the author is told at once, whatever is in hand.
@@ -166,21 +220,31 @@ impl Work {
         self.acks.take()
     }
 
-    /// Starts whatever has its turn, up to the bound.
+    /// Begins whatever has its turn, up to the bound.
     pub(crate) fn start(&mut self) {
+        if self.lanes.has_ready() {
+            self.pace.turn();
+        }
         while self.handling < self.concurrency
             && let Some((ticket, job)) = self.lanes.pop()
         {
-            self.handling += 1;
             let Job { id, remember, handler, delivery } = job;
-            self.running.spawn(async move {
-                let outcome = outcome_of(handler, delivery).await;
-                Finished::Delivery { ticket, id, remember, outcome }
-            });
+            match self.pace.begin(&handler, delivery) {
+                Begun::Done(outcome) => self.settle_delivery(ticket, id, remember, outcome),
+                Begun::Waits(answer) => self.wait_for(ticket, id, remember, answer),
+            }
         }
         if self.lanes.len() == 0 {
             self.start_sweep();
         }
+    }
+
+    fn wait_for(&mut self, ticket: Ticket, id: Arc<str>, remember: bool, answer: Answer) {
+        self.handling += 1;
+        self.running.spawn(async move {
+            let outcome = finish(answer).await;
+            Finished::Delivery { ticket, id, remember, outcome }
+        });
     }
 
     fn start_sweep(&mut self) {
@@ -209,14 +273,7 @@ impl Work {
         match finished {
             Finished::Delivery { ticket, id, remember, outcome } => {
                 self.handling -= 1;
-                report(&id, ticket.lane(), &outcome);
-                for seq in self.in_hand.remove(&id).unwrap_or_default() {
-                    self.acks.answer(seq, outcome.clone());
-                }
-                if remember {
-                    self.memory.remember(id, outcome);
-                }
-                self.lanes.done(ticket);
+                self.settle_delivery(ticket, id, remember, outcome);
             }
             Finished::Drain(outcome) => report("on_drain", "", &outcome),
             Finished::CaughtUp(outcome) => {
@@ -224,6 +281,17 @@ impl Work {
                 self.sweep = Sweep::None;
             }
         }
+    }
+
+    fn settle_delivery(&mut self, ticket: Ticket, id: Arc<str>, remember: bool, outcome: Outcome) {
+        report(&id, ticket.lane(), &outcome);
+        for seq in self.in_hand.remove(&id).unwrap_or_default() {
+            self.acks.answer(seq, outcome.clone());
+        }
+        if remember {
+            self.memory.remember(id, outcome);
+        }
+        self.lanes.done(ticket);
     }
 
     /// Waits for something else, while what is in hand goes on.
@@ -250,10 +318,10 @@ impl Work {
 
 /// Where an event belongs. Events without a session keep their order among themselves. A gateway's stop comes
 /// after all that came before it: handlers close databases there.
-fn place(event: &Event) -> (Lane, After) {
-    let name = event.session.as_ref().map_or("", |s| if s.id.is_empty() { &s.key } else { &s.id });
+fn place(event: &Event) -> (&str, After) {
+    let lane = event.session.as_ref().map_or("", |s| if s.id.is_empty() { &s.key } else { &s.id });
     let after = if event.hook == hook::GATEWAY_STOP { After::All } else { After::Lane };
-    (name.into(), after)
+    (lane, after)
 }
 
 fn report(what: &str, session: &str, outcome: &Outcome) {

@@ -1,7 +1,7 @@
 //! `hookwire demo`: two recordings of a real gateway, played to three plugins, all of them processes of their own.
 //!
 //! ```text
-//! recording ──▶ play { process: dispatcher, gateway, plugins } ──▶ timeline, score        (trace keeps the lines)
+//! recording ──▶ play { dispatcher, gateway, plugins } ──▶ timeline, score        (trace keeps the lines)
 //! ```
 //!
 //! The dispatcher of each recording is a new one. What the gateway leaves on its own is counted from the recording,
@@ -10,7 +10,6 @@
 mod findings;
 mod play;
 mod plugin;
-mod process;
 mod recording;
 mod scene;
 mod score;
@@ -18,14 +17,11 @@ mod timeline;
 mod trace;
 
 use std::{
-    future::Future,
-    io,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tokio::signal::unix::{SignalKind, signal};
 
 use self::{
     findings::Findings,
@@ -36,7 +32,7 @@ use self::{
     timeline::LEGEND,
     trace::Trace,
 };
-use super::{Exit, Failure, client, term};
+use super::{Exit, Failure, client, process, term};
 
 /// How often the spinner turns.
 const TICK: Duration = Duration::from_millis(100);
@@ -52,7 +48,7 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let mut trace = Trace::begin(args.trace.as_deref())?;
     client::block_on(async {
-        let stopped = stopped().map_err(|error| Exit::Fault.because(format_args!("signals: {error}")))?;
+        let stopped = process::stopped()?;
         tokio::select! {
             shown = show(&mut trace) => shown,
             // All processes are killed as the show is dropped.
@@ -60,17 +56,6 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         }
     })?;
     trace.finish()
-}
-
-/// Returns a future that is ready at SIGINT or SIGTERM, which no longer end the process by themselves.
-fn stopped() -> io::Result<impl Future<Output = ()>> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }
 
 async fn show(trace: &mut Trace) -> Result<(), Failure> {

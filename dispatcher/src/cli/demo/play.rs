@@ -7,7 +7,7 @@ use std::{
     fmt::Display,
     io,
     os::unix::process::ExitStatusExt,
-    process::ExitStatus,
+    process::{ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -18,13 +18,15 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     plugin::{LATE, PLUGINS, PROMPT},
-    process::{Process, Role, Said, Stage},
     recording::{self, Ending, Recording},
-    scene::{Listening, Report, Scene, Tally},
+    scene::{Report, Role, Scene, Tally},
     score::Score,
     trace::Trace,
 };
-use crate::cli::{Exit, Failure};
+use crate::cli::{
+    Exit, Failure,
+    process::{Listening, Process, Said, Stage},
+};
 
 /// How long each step may take. Most take milliseconds; this is for a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -36,7 +38,7 @@ const DISPATCHER: [&str; 8] =
 /// A recording on the stage.
 pub(super) struct Play<'a> {
     recording: &'a Recording,
-    stage: Stage,
+    stage: Stage<Role>,
     trace: &'a mut Trace,
     progress: &'a ProgressBar,
     processes: BTreeMap<Role, Process>,
@@ -213,7 +215,8 @@ impl<'a> Play<'a> {
 /// Processes, and waiting for them.
 impl Play<'_> {
     fn start(&mut self, role: Role, args: &[&str]) -> Result<(), Failure> {
-        let started = self.stage.start(role, args);
+        let stdin = if role == Role::Gateway { Stdio::piped() } else { Stdio::null() };
+        let started = self.stage.start(role, args, stdin);
         let process = self.checked(role, started)?;
         self.processes.insert(role, process);
         Ok(())
@@ -253,7 +256,7 @@ impl Play<'_> {
         Ok(())
     }
 
-    async fn hear(&mut self, said: Said) -> Result<(), Failure> {
+    async fn hear(&mut self, said: Said<Role>) -> Result<(), Failure> {
         match said {
             Said::Line { role: role @ Role::Plugin(plugin), at, text } => {
                 self.trace.line(self.recording.name, PLUGINS[plugin].name, at, &text)?;
@@ -261,7 +264,7 @@ impl Play<'_> {
                 read.map_err(|error| self.unreadable(role, &error))?;
             }
             Said::Line { role, text, .. } => self.scene.printed(role, text),
-            Said::Complaint { role, text } => self.scene.complained(role, text),
+            Said::Complaint { role, text } => self.scene.complaints.add(role, text),
             Said::Gone(role) => {
                 self.scene.gone.insert(role);
                 if !self.leaving.contains(&role) {
@@ -289,10 +292,7 @@ impl Play<'_> {
 
     /// What is wrong with a process, and what it said of it.
     fn failure(&self, role: Role, what: impl Display) -> Failure {
-        let mut text = format!("{}: {}: {what}", self.recording.name, role.name());
-        for complaint in self.scene.complaints(role) {
-            text = format!("{text}\n  {complaint}");
-        }
-        Exit::Fault.because(text)
+        let what = format_args!("{}: {}: {what}", self.recording.name, role.name());
+        Exit::Fault.because(self.scene.complaints.below(role, what))
     }
 }

@@ -1,7 +1,7 @@
 //! What the processes have said so far, read and put in its place. Pure.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     time::Instant,
 };
 
@@ -9,12 +9,28 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     plugin::{Line, PLUGINS, Seen},
-    process::Role,
     timeline::Timeline,
 };
+use crate::cli::process::Complaints;
 
-/// How much of what a process complained about is shown when it failed.
-const COMPLAINTS: usize = 5;
+/// Who a process is. The plugins are numbered as in [`PLUGINS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Role {
+    Dispatcher,
+    Gateway,
+    Plugin(usize),
+}
+
+impl Role {
+    /// Its name for a person.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Dispatcher => "dispatcher",
+            Self::Gateway => "gateway",
+            Self::Plugin(plugin) => PLUGINS[plugin].name,
+        }
+    }
+}
 
 /// What was heard so far.
 #[derive(Debug)]
@@ -25,14 +41,8 @@ pub(super) struct Scene {
     pub(super) seen: [Seen; PLUGINS.len()],
     /// What the dispatcher and the gateway printed: of each the last line.
     last: BTreeMap<Role, String>,
-    complaints: BTreeMap<Role, VecDeque<String>>,
+    pub(super) complaints: Complaints<Role>,
     pub(super) gone: BTreeSet<Role>,
-}
-
-/// The dispatcher's first line.
-#[derive(Debug, Deserialize)]
-pub(super) struct Listening {
-    pub(super) listening: Vec<String>,
 }
 
 /// The gateway's only line.
@@ -64,7 +74,7 @@ impl Scene {
             timeline: Timeline::default(),
             seen: Default::default(),
             last: BTreeMap::new(),
-            complaints: BTreeMap::new(),
+            complaints: Complaints::new(),
             gone: BTreeSet::new(),
         }
     }
@@ -106,20 +116,6 @@ impl Scene {
     /// When that is something else, or nothing.
     pub(super) fn last<T: DeserializeOwned>(&self, role: Role) -> serde_json::Result<T> {
         serde_json::from_str(self.last.get(&role).map_or("", String::as_str))
-    }
-
-    /// A process has said something on stderr.
-    pub(super) fn complained(&mut self, role: Role, text: String) {
-        let complaints = self.complaints.entry(role).or_default();
-        if complaints.len() == COMPLAINTS {
-            complaints.pop_front();
-        }
-        complaints.push_back(text);
-    }
-
-    /// The newest of what it said there.
-    pub(super) fn complaints(&self, role: Role) -> impl Iterator<Item = &str> {
-        self.complaints.get(&role).into_iter().flatten().map(String::as_str)
     }
 
     /// Something happened outside of the plugins.

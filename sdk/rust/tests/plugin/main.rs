@@ -1,6 +1,7 @@
 //! A whole plugin against a scripted dispatcher, over an in-memory link and in virtual time.
 
 mod answers;
+mod begin;
 mod order;
 mod peer;
 mod reconnect;

@@ -1,7 +1,11 @@
-//! The processes on the stage, and everything they say, in one queue.
+//! Processes that a command starts, which are this very program in other roles, and everything they say, in one queue.
 
 use std::{
-    env, io,
+    collections::{BTreeMap, VecDeque},
+    env,
+    fmt::Display,
+    future::Future,
+    io,
     path::PathBuf,
     process::{ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -11,14 +15,16 @@ use nix::{
     sys::signal::{self, Signal},
     unistd::Pid,
 };
+use serde::Deserialize;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader},
     process::{Child, ChildStdin, Command},
+    signal::unix::{self, SignalKind},
     sync::mpsc,
     time::timeout,
 };
 
-use super::plugin::PLUGINS;
+use super::{Exit, Failure};
 
 /// How much may be said and not heard yet; who says more waits.
 const QUEUE: usize = 1_024;
@@ -26,45 +32,29 @@ const QUEUE: usize = 1_024;
 /// How long a process may take to be gone once its output has ended, and to read what it is fed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Who a process is. The plugins are numbered as in [`PLUGINS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Role {
-    Dispatcher,
-    Gateway,
-    Plugin(usize),
-}
+/// How much of what a process complained about is shown when it failed.
+const COMPLAINTS: usize = 5;
 
-impl Role {
-    /// Its name for a person.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Dispatcher => "dispatcher",
-            Self::Gateway => "gateway",
-            Self::Plugin(plugin) => PLUGINS[plugin].name,
-        }
-    }
-}
-
-/// What the queue holds.
+/// What the queue holds; `R` says who a process is.
 #[derive(Debug)]
-pub(super) enum Said {
+pub(super) enum Said<R> {
     /// A line on stdout.
-    Line { role: Role, at: Instant, text: String },
+    Line { role: R, at: Instant, text: String },
     /// A line on stderr.
-    Complaint { role: Role, text: String },
+    Complaint { role: R, text: String },
     /// Both have ended.
-    Gone(Role),
+    Gone(R),
 }
 
 /// Where processes are started, and listened to.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(super) struct Stage<R> {
     program: PathBuf,
-    sender: mpsc::Sender<Said>,
-    queue: mpsc::Receiver<Said>,
+    sender: mpsc::Sender<Said<R>>,
+    queue: mpsc::Receiver<Said<R>>,
 }
 
-impl Stage {
+impl<R: Copy + Send + 'static> Stage<R> {
     /// Nobody is on it yet. All will be this very program.
     ///
     /// # Errors
@@ -74,25 +64,24 @@ impl Stage {
         Ok(Self { program: env::current_exe()?, sender, queue })
     }
 
-    /// Starts a process, with settings of nobody else.
+    /// Starts a process, with settings of nobody else. It can be fed where its stdin is piped.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub(super) fn start(&self, role: Role, args: &[&str]) -> io::Result<Process> {
+    pub(super) fn start(&self, role: R, args: &[&str], stdin: Stdio) -> io::Result<Process> {
         let mut command = Command::new(&self.program);
         for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HOOKWIRE_")) {
             command.env_remove(name);
         }
-        let stdin = if role == Role::Gateway { Stdio::piped() } else { Stdio::null() };
         command.args(args).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // Whatever becomes of the demo: nobody stays behind.
+        // Whatever becomes of the command: nobody stays behind.
         let mut child = command.kill_on_drop(true).spawn()?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let stdin = child.stdin.take();
         let sender = self.sender.clone();
         tokio::spawn(async move {
-            let line = |text| Said::Line { role, at: Instant::now(), text };
-            let complaint = |text| Said::Complaint { role, text };
+            let line = move |text| Said::Line { role, at: Instant::now(), text };
+            let complaint = move |text| Said::Complaint { role, text };
             tokio::join!(listen(stdout, &sender, line), listen(stderr, &sender, complaint));
             // Nobody listens any more: then nobody waits for this either.
             let _ = sender.send(Said::Gone(role)).await;
@@ -101,16 +90,16 @@ impl Stage {
     }
 
     /// What is said next.
-    pub(super) async fn next(&mut self) -> Said {
+    pub(super) async fn next(&mut self) -> Said<R> {
         self.queue.recv().await.expect("the stage itself holds a sender")
     }
 }
 
 /// Passes a stream on, line by line, to its end.
-async fn listen<R: AsyncRead + Unpin>(
-    stream: Option<R>,
-    sender: &mpsc::Sender<Said>,
-    said: impl Fn(String) -> Said,
+async fn listen<R>(
+    stream: Option<impl AsyncRead + Unpin>,
+    sender: &mpsc::Sender<Said<R>>,
+    said: impl Fn(String) -> Said<R>,
 ) {
     let Some(stream) = stream else { return };
     let mut lines = BufReader::new(stream).lines();
@@ -119,6 +108,54 @@ async fn listen<R: AsyncRead + Unpin>(
             return;
         }
     }
+}
+
+/// What processes said on stderr: of each the newest lines.
+#[derive(Debug)]
+pub(super) struct Complaints<R>(BTreeMap<R, VecDeque<String>>);
+
+impl<R: Ord> Complaints<R> {
+    /// Nobody said anything yet.
+    pub(super) fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// A process has said something.
+    pub(super) fn add(&mut self, role: R, text: String) {
+        let complaints = self.0.entry(role).or_default();
+        if complaints.len() == COMPLAINTS {
+            complaints.pop_front();
+        }
+        complaints.push_back(text);
+    }
+
+    /// What is wrong with a process, with what it said of it beneath.
+    pub(super) fn below(&self, role: R, what: impl Display) -> String {
+        let mut text = what.to_string();
+        for complaint in self.0.get(&role).into_iter().flatten() {
+            text = format!("{text}\n  {complaint}");
+        }
+        text
+    }
+}
+
+/// A dispatcher's first line: where it listens.
+#[derive(Debug, Deserialize)]
+pub(super) struct Listening {
+    pub(super) listening: Vec<String>,
+}
+
+/// Returns a future that is ready at SIGINT or SIGTERM, which no longer end the process by themselves.
+pub(super) fn stopped() -> Result<impl Future<Output = ()>, Failure> {
+    let watch =
+        |kind| unix::signal(kind).map_err(|error| Exit::Fault.because(format_args!("signals: {error}")));
+    let (mut interrupt, mut terminate) = (watch(SignalKind::interrupt())?, watch(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 /// A process that was started, and is killed when this is dropped.
@@ -147,13 +184,21 @@ impl Process {
         self.stdin = None;
     }
 
+    /// Its process id, until its end was awaited.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub(super) fn id(&self) -> io::Result<Pid> {
+        let id = self.child.id().and_then(|id| i32::try_from(id).ok());
+        id.map(Pid::from_raw).ok_or(io::ErrorKind::NotFound.into())
+    }
+
     /// Asks it to stop.
     ///
     /// # Errors
     /// When it is gone.
     pub(super) fn terminate(&self) -> io::Result<()> {
-        let id = self.child.id().and_then(|id| i32::try_from(id).ok()).ok_or(io::ErrorKind::NotFound)?;
-        Ok(signal::kill(Pid::from_raw(id), Signal::SIGTERM)?)
+        Ok(signal::kill(self.id()?, Signal::SIGTERM)?)
     }
 
     /// Kills it with SIGKILL.

@@ -1,0 +1,237 @@
+//! How a handler is begun: at once, where the stream is read. One that waits goes on in a task of its own.
+//!
+//! Most handlers answer without waiting, and a task costs more than all the rest of a delivery. But one that
+//! blocks its thread would hold up the stream and every other handler: where that is seen, those that follow get
+//! a task from the beginning.
+
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    outcome::{IntoOutcome, Outcome},
+    routes::Handler,
+};
+
+/// What a handler is about to say: its future, whatever that returns.
+pub(crate) type Answer = Pin<Box<dyn Answering>>;
+
+/// A future, asked for its outcome: one that is wrapped to return it would be copied once more.
+pub(crate) trait Answering: Send {
+    fn poll_outcome(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome>;
+}
+
+impl<F: Future<Output: IntoOutcome> + Send> Answering for F {
+    fn poll_outcome(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        self.poll(context).map(IntoOutcome::into_outcome)
+    }
+}
+
+/// How long a handler may hold the thread before it counts as one that blocks.
+const QUICK: Duration = Duration::from_micros(200);
+
+/// Two that block within so many are no accident; one alone may be the machine's.
+const PATIENCE: u32 = 64;
+
+/// How many are begun in tasks then, until the next is tried without.
+const WARY: u32 = 256;
+
+/// How many are begun at once in one turn: behind them the stream, its Acks and the signal are looked after.
+const AT_ONCE: u32 = 512;
+
+/// A handler that was begun.
+pub(crate) enum Begun {
+    /// It has answered.
+    Done(Outcome),
+    /// It waits for something, or has a task to itself: see [`finish`].
+    Waits(Answer),
+}
+
+/// Where the next handler is begun.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    /// When the last one gave the thread back, where the next follows at once.
+    since: Option<Instant>,
+    /// How many more may be begun at once in this turn.
+    at_once: u32,
+    /// Rises when one blocks, and falls with each that does not.
+    blocked: u32,
+    /// How many more get a task because others blocked.
+    wary: u32,
+}
+
+impl Pace {
+    /// A turn begins.
+    pub(crate) fn turn(&mut self) {
+        self.pause();
+        self.at_once = AT_ONCE;
+    }
+
+    /// What passed until now is no handler's time.
+    pub(crate) fn pause(&mut self) {
+        self.since = None;
+    }
+
+    /// Begins one. It never panics, whatever the author's code does.
+    pub(crate) fn begin<I: Send + 'static>(&mut self, handler: &Handler<I>, input: I) -> Begun {
+        if self.wary > 0 || self.at_once == 0 {
+            self.wary = self.wary.saturating_sub(1);
+            self.pause();
+            return Begun::Waits(Box::pin(outcome_of(handler.clone(), input)));
+        }
+        self.at_once -= 1;
+        let since = self.since.take().unwrap_or_else(Instant::now);
+        let begun = begin(handler, input);
+        let now = Instant::now();
+        self.judge(now - since);
+        self.since = Some(now);
+        begun
+    }
+
+    fn judge(&mut self, took: Duration) {
+        if took <= QUICK {
+            self.blocked = self.blocked.saturating_sub(1);
+        } else if self.blocked == 0 {
+            self.blocked = PATIENCE;
+        } else {
+            self.wary = WARY;
+            self.blocked = 1; // the next one tried decides
+        }
+    }
+}
+
+/// Runs it from beginning to end.
+pub(crate) async fn outcome_of<I>(handler: Handler<I>, input: I) -> Outcome {
+    match begin(&handler, input) {
+        Begun::Done(outcome) => outcome,
+        Begun::Waits(answer) => finish(answer).await,
+    }
+}
+
+/// Runs one that was begun to its end.
+pub(crate) async fn finish(mut answer: Answer) -> Outcome {
+    std::future::poll_fn(|context| {
+        caught(|| answer.as_mut().poll_outcome(context)).unwrap_or_else(Poll::Ready)
+    })
+    .await
+}
+
+/// Polls it once. Nobody is woken by this poll: a task polls it again at once.
+fn begin<I>(handler: &Handler<I>, input: I) -> Begun {
+    let begun = caught(|| {
+        let mut answer = handler(input);
+        match answer.as_mut().poll_outcome(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => Begun::Done(outcome),
+            Poll::Pending => Begun::Waits(answer),
+        }
+    });
+    begun.unwrap_or_else(Begun::Done)
+}
+
+/// A panic is the author's mistake with this input, not the end of the plugin: a retry.
+fn caught<T>(author: impl FnOnce() -> T) -> Result<T, Outcome> {
+    // What a panic leaves half done is the author's own state; ours is not touched again.
+    catch_unwind(AssertUnwindSafe(author)).map_err(|_| Outcome::retry("the handler panicked"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use super::*;
+    use crate::routes::handler;
+
+    fn is_done(begun: &Begun) -> bool {
+        matches!(begun, Begun::Done(_))
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_retry() {
+        let panicked = Outcome::retry("the handler panicked");
+        let at_once = handler(|()| -> std::future::Ready<()> { panic!("at once") });
+        assert_eq!(outcome_of(at_once, ()).await, panicked);
+
+        let later = handler(|late: bool| async move {
+            tokio::task::yield_now().await;
+            assert!(!late, "later");
+        });
+        assert_eq!(outcome_of(later, true).await, panicked);
+
+        struct Mine;
+        impl Drop for Mine {
+            fn drop(&mut self) {
+                panic!("when all is done");
+            }
+        }
+        let at_last = handler(|mine: Mine| async move { drop(mine) });
+        assert_eq!(outcome_of(at_last, Mine).await, panicked);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_waits_goes_on_in_a_task() {
+        let waits = handler(|()| async { tokio::time::sleep(Duration::from_secs(1)).await });
+        let Begun::Waits(answer) = Pace::default().begin(&waits, ()) else { panic!("it sleeps") };
+        assert_eq!(tokio::spawn(finish(answer)).await.expect("no panic"), Outcome::Ok);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_two_block_the_others_get_tasks() {
+        // The clock stands still but for this.
+        let blocking = handler(|()| {
+            // Its first poll is all that moves the clock.
+            let _ = pin!(tokio::time::advance(QUICK * 2)).poll(&mut Context::from_waker(Waker::noop()));
+            std::future::ready(())
+        });
+        let quick = handler(|()| std::future::ready(()));
+        let mut pace = Pace::default();
+        pace.turn();
+        assert!(is_done(&pace.begin(&blocking, ())));
+        for _ in 0..PATIENCE {
+            assert!(is_done(&pace.begin(&quick, ())), "one alone is forgiven");
+        }
+        assert!(is_done(&pace.begin(&blocking, ())));
+        for _ in 0..2 {
+            assert!(is_done(&pace.begin(&blocking, ())), "begun before it was known");
+            for _ in 0..WARY {
+                pace.turn();
+                assert!(!is_done(&pace.begin(&quick, ())));
+            }
+        }
+        for _ in 0..3 {
+            assert!(is_done(&pace.begin(&quick, ())), "tried again, and forgiven");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_handlers_own_time_counts() {
+        let quick = handler(|()| std::future::ready(()));
+        let mut pace = Pace::default();
+        for _ in 0..4 {
+            pace.turn();
+            tokio::time::advance(QUICK * 2).await;
+            assert!(is_done(&pace.begin(&quick, ())), "what passes between two turns is nobody's");
+            pace.pause();
+            tokio::time::advance(QUICK * 2).await;
+            assert!(is_done(&pace.begin(&quick, ())), "nor is a pause");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_ends() {
+        let quick = handler(|()| std::future::ready(()));
+        let mut pace = Pace::default();
+        for _ in 0..2 {
+            pace.turn();
+            for _ in 0..AT_ONCE {
+                assert!(is_done(&pace.begin(&quick, ())));
+            }
+            assert!(!is_done(&pace.begin(&quick, ())));
+        }
+    }
+}

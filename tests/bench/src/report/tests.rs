@@ -1,0 +1,81 @@
+//! The page as a whole, of rows that are made up.
+
+use std::collections::BTreeMap;
+
+use super::{rows::tests::row, *};
+use crate::results::{Machine, Metric, Runtime, SCHEMA, Scenario, Settings};
+
+fn results(rows: Vec<crate::results::Row>) -> Results {
+    Results {
+        schema: SCHEMA,
+        started_unix: 0,
+        took_seconds: 61.0,
+        machine: Machine { cpu: "a processor".into(), cores: 2, ..Machine::default() },
+        versions: BTreeMap::from([("rustc".into(), "1.95.0".into())]),
+        settings: Settings { rounds: 5, scale: 1.0, only: Vec::new(), event_bytes: 246 },
+        rows,
+    }
+}
+
+fn written(rows: Vec<crate::results::Row>) -> String {
+    let results = results(rows);
+    page(&results, &pictures(&results))
+}
+
+#[test]
+fn every_placeholder_of_the_page_is_filled() {
+    let page = written(Vec::new());
+    assert!(!page.contains("{{"), "{page}");
+    assert!(page.contains("Not measured in this run.") && page.contains("not measured |"), "{page}");
+}
+
+#[test]
+fn every_chart_has_its_place_on_the_page() {
+    use Metric::{ConsumerCpuNs, DeliveriesPerSecond, DrainMs, P50Us, P99Us, P999Us, ProducerCpuNs};
+    let cost = [(DeliveriesPerSecond, 1e6), (ProducerCpuNs, 100.0), (ConsumerCpuNs, 300.0)];
+    let mut rows = vec![
+        row(Scenario::Throughput, names::EMBEDDED, 1, &cost),
+        row(Scenario::Throughput, names::EMBEDDED, 8, &cost),
+        row(Scenario::Throughput, names::EMBEDDED, 64, &cost),
+        row(Scenario::Latency, names::EMBEDDED, 1, &[(P50Us, 90.0), (P99Us, 200.0), (P999Us, 300.0)]),
+        row(Scenario::Drain, names::DAEMON, 32, &[(DrainMs, 900.0)]),
+        row(Scenario::Clients, "anything", 1, &cost),
+        row(Scenario::Growth, names::DAEMON, 1, &cost),
+        row(Scenario::Growth, names::DAEMON, 1, &cost),
+    ];
+    rows[7].sessions = 1000;
+    rows.iter_mut().for_each(|row| row.runtime = Runtime::CurrentThread);
+    let (results, page) = (results(rows.clone()), written(rows));
+    let drawn = pictures(&results);
+    assert_eq!(drawn.len(), 9);
+    for Picture { name, .. } in drawn {
+        assert!(page.contains(&format!("benchmarks/{name}.svg)")), "{name}");
+    }
+}
+
+#[test]
+fn a_miss_is_named_as_one_and_what_is_absent_says_why() {
+    let rate =
+        |contender, rate| row(Scenario::Throughput, contender, 1, &[(Metric::DeliveriesPerSecond, rate)]);
+    let mut redis = rate(names::REDIS, 1.0);
+    (redis.samples, redis.not_measured) = (BTreeMap::new(), Some("redis-server is not installed".into()));
+    let page = written(vec![rate(names::EMBEDDED, 3e6), rate(names::UNARY, 1e5), redis]);
+    let line = page.lines().find(|line| line.contains(&format!("against {}", names::UNARY))).unwrap();
+    assert!(line.contains("30 × (multi-thread)") && line.contains("**missed by 14 %**"), "{line}");
+    assert!(page.contains(&format!("- deliveries a second, against {}: 30 ×", names::UNARY)), "{page}");
+    assert!(page.contains("multi-thread: not measured: redis-server is not installed"), "{page}");
+}
+
+#[test]
+fn what_is_written_replaces_what_was() {
+    let docs = tempfile::tempdir().unwrap();
+    let stale = docs.path().join(FOLDER).join("stale.svg");
+    fs::create_dir_all(stale.parent().unwrap()).unwrap();
+    fs::write(&stale, "").unwrap();
+    write(&results(vec![row(Scenario::Drain, names::DAEMON, 8, &[(Metric::DrainMs, 9.0)])]), docs.path())
+        .unwrap();
+    assert!(!stale.exists());
+    assert!(
+        docs.path().join("benchmarks.md").exists() && docs.path().join(FOLDER).join("drain.svg").exists()
+    );
+}
