@@ -98,11 +98,11 @@ impl Machine {
         for closing in self.closings.closings.iter().filter(|it| waiter.closings.contains(&it.id)) {
             let left = closing.deadline.saturating_sub(now.mono).as_millis() as u32;
             progress.left_ms = progress.left_ms.max(left);
-            for (ix, share) in &closing.shares {
+            for (ix, share) in closing.shares.iter() {
                 progress.owed += share.report.owed;
                 progress.settled += share.report.acked + share.report.accepted + share.report.rejected;
                 if share.stage != Stage::Done
-                    && let Some(subscriber) = self.registry.get(*ix)
+                    && let Some(subscriber) = self.registry.get(ix)
                 {
                     progress.waiting_for.push(subscriber.id.to_string());
                 }

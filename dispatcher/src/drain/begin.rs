@@ -1,7 +1,7 @@
 //! How a closing begins: everything that lives is decided, and everybody gets a share of what is owed.
 
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
+    collections::{HashSet, VecDeque},
     time::Duration,
 };
 
@@ -9,7 +9,7 @@ use hookwire_protocol::v1::{self, SessionEndReason, StopReason, subscribe_respon
 
 use super::{
     DrainOrder,
-    closing::{Closing, ClosingId, Share, Stage},
+    closing::{Closing, ClosingId, Share, Shares, Stage},
 };
 use crate::{
     emit::boots::GatewayIx,
@@ -53,7 +53,7 @@ impl Machine {
             said: boot.stop.clone(),
             stop: None,
             tells_stop,
-            shares: BTreeMap::new(),
+            shares: Shares::default(),
             finished: None,
         };
         self.closings.closings.push(closing);
@@ -90,9 +90,8 @@ impl Machine {
         let mark = self.position();
         let Some(closing) = self.closings.closings.iter().find(|it| it.id == id) else { return };
         let (gateway, quiet) = (closing.gateway, closing.quiet);
-        let shares: BTreeMap<_, _> =
-            self.registry.indices().map(|ix| (ix, self.share(ix, closing))).collect();
-        let owed: Vec<_> = shares.iter().map(|(ix, share)| (*ix, share.report.owed)).collect();
+        let shares: Shares = self.registry.indices().map(|ix| (ix, self.share(ix, closing))).collect();
+        let owed: Vec<_> = shares.iter().map(|(ix, share)| (ix, share.report.owed)).collect();
         if let Some(closing) = self.closings.closings.iter_mut().find(|it| it.id == id) {
             (closing.mark, closing.sessions_ended, closing.shares) = (mark, ended, shares);
         }
@@ -173,9 +172,9 @@ impl Machine {
     /// A subscriber that comes while a drain waits for it is told.
     pub(crate) fn notify_of_drains(&mut self, ix: SubscriberIx) {
         let waits =
-            |it: &&Closing| !it.quiet && it.shares.get(&ix).is_some_and(|share| share.stage == Stage::Ends);
+            |it: &&Closing| !it.quiet && it.shares.get(ix).is_some_and(|share| share.stage == Stage::Ends);
         let waiting = self.closings.closings.iter().filter(waits);
-        let waiting: Vec<_> = waiting.map(|it| (it.id, it.shares[&ix].due)).collect();
+        let waiting: Vec<_> = waiting.filter_map(|it| Some((it.id, it.shares.get(ix)?.due))).collect();
         for (id, due) in waiting {
             self.notice(ix, id, due);
         }

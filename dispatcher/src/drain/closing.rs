@@ -1,9 +1,6 @@
 //! A closing: the end of one gateway's boot, under way.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    time::Duration,
-};
+use std::{collections::HashSet, time::Duration};
 
 use bytes::Bytes;
 use hookwire_protocol::v1::{self, StopReason};
@@ -40,6 +37,37 @@ pub(super) struct Share {
     pub(super) given_up: HashSet<LifeRef>,
 }
 
+/// The shares of all subscribers. It is looked into for every end, so they stand where their numbers say.
+#[derive(Debug, Default)]
+pub(super) struct Shares(Vec<Option<Share>>);
+
+impl Shares {
+    pub(super) fn get(&self, ix: SubscriberIx) -> Option<&Share> {
+        self.0.get(ix)?.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, ix: SubscriberIx) -> Option<&mut Share> {
+        self.0.get_mut(ix)?.as_mut()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SubscriberIx, &Share)> {
+        self.0.iter().enumerate().filter_map(|(ix, share)| Some((ix, share.as_ref()?)))
+    }
+}
+
+impl FromIterator<(SubscriberIx, Share)> for Shares {
+    fn from_iter<T: IntoIterator<Item = (SubscriberIx, Share)>>(all: T) -> Self {
+        let mut shares = Vec::new();
+        for (ix, share) in all {
+            if ix >= shares.len() {
+                shares.resize_with(ix + 1, || None);
+            }
+            shares[ix] = Some(share);
+        }
+        Self(shares)
+    }
+}
+
 /// The end of one gateway's boot, under way.
 #[derive(Debug)]
 pub(super) struct Closing {
@@ -63,7 +91,7 @@ pub(super) struct Closing {
     /// The gateway_stop's bytes, once somebody gets it; `None` as well where it was told before.
     pub(super) stop: Option<Bytes>,
     pub(super) tells_stop: bool,
-    pub(super) shares: BTreeMap<SubscriberIx, Share>,
+    pub(super) shares: Shares,
     pub(super) finished: Option<Duration>,
 }
 
@@ -104,7 +132,7 @@ impl Closings {
     /// Whether a drain carries this life's end over, because its RETRY does not fit.
     pub(crate) fn has_given_up(&self, ix: SubscriberIx, life: LifeRef) -> bool {
         let gave_up = |share: &Share| share.given_up.contains(&life);
-        self.closings.iter().filter_map(|closing| closing.shares.get(&ix)).any(gave_up)
+        self.closings.iter().filter_map(|closing| closing.shares.get(ix)).any(gave_up)
     }
 
     /// When the next deadline comes.
@@ -115,7 +143,7 @@ impl Closings {
     /// What is left for a subscriber that a drain waits for.
     pub(crate) fn left(&self, ix: SubscriberIx, now: Duration) -> Option<Duration> {
         let waits =
-            |it: &&Closing| !it.quiet && it.shares.get(&ix).is_some_and(|share| share.stage != Stage::Done);
+            |it: &&Closing| !it.quiet && it.shares.get(ix).is_some_and(|share| share.stage != Stage::Done);
         self.closings.iter().filter(waits).map(|it| it.deadline.saturating_sub(now)).min()
     }
 
@@ -137,16 +165,15 @@ impl Closing {
     /// The share that is owed this life's end, if it is still awaited there.
     pub(super) fn share_of(&mut self, ix: SubscriberIx, life: &Life) -> Option<&mut Share> {
         let owed = self.gateway == life.gateway() && life.decided().is_some_and(|at| at <= self.mark);
-        self.shares.get_mut(&ix).filter(|share| owed && share.stage == Stage::Ends)
+        self.shares.get_mut(ix).filter(|share| owed && share.stage == Stage::Ends)
     }
 }
 
 impl Share {
-    /// Of ends that were answered in the same millisecond, the first stands for all.
+    /// The end that was answered last took longest.
     pub(super) fn was_answered(&mut self, life: &Life, after: Duration) {
-        let ms = after.as_millis() as u32;
-        if self.report.slowest.as_ref().is_none_or(|slowest| slowest.ms < ms) {
-            self.report.slowest = Some(v1::SlowestEnd { session: life.id().to_owned(), ms });
-        }
+        let slowest = self.report.slowest.get_or_insert_default();
+        slowest.ms = after.as_millis() as u32;
+        life.id().clone_into(&mut slowest.session);
     }
 }

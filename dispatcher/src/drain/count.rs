@@ -20,7 +20,7 @@ impl Machine {
         for closing in &mut self.closings.closings {
             let started = closing.started;
             let Some(share) = closing.share_of(ix, held) else { continue };
-            if share.given_up.remove(&life) {
+            if !share.given_up.is_empty() && share.given_up.remove(&life) {
                 share.report.retried -= 1;
             } else {
                 share.due -= 1;
@@ -74,7 +74,7 @@ impl Machine {
     pub(crate) fn gateway_stop_answered(&mut self, ix: SubscriberIx, id: ClosingId) {
         let now = self.now.mono;
         let Some(closing) = self.closings.closings.iter_mut().find(|it| it.id == id) else { return };
-        if let Some(share) = closing.shares.get_mut(&ix).filter(|share| share.stage == Stage::Stop) {
+        if let Some(share) = closing.shares.get_mut(ix).filter(|share| share.stage == Stage::Stop) {
             share.stage = Stage::Done;
             closing.last_answer = Some(now);
         }
@@ -84,7 +84,7 @@ impl Machine {
     /// A stream broke: its gateway_stop is not awaited any more. Its ends are: it may come back in time.
     pub(crate) fn stream_ended_in_closings(&mut self, ix: SubscriberIx) {
         for closing in &mut self.closings.closings {
-            if let Some(share) = closing.shares.get_mut(&ix).filter(|share| share.stage == Stage::Stop) {
+            if let Some(share) = closing.shares.get_mut(ix).filter(|share| share.stage == Stage::Stop) {
                 share.stage = Stage::Done;
             }
         }
@@ -94,7 +94,7 @@ impl Machine {
     /// A subscriber is forgotten: nothing of it is awaited.
     pub(crate) fn forget_in_closings(&mut self, ix: SubscriberIx) {
         for closing in &mut self.closings.closings {
-            if let Some(share) = closing.shares.get_mut(&ix) {
+            if let Some(share) = closing.shares.get_mut(ix) {
                 share.stage = Stage::Done;
             }
         }
@@ -118,7 +118,7 @@ impl Machine {
         let retrying = self.retrying_of(id, ix);
         let connected = self.registry.at(ix).stream.is_some();
         let Some(closing) = self.closings.closings.iter_mut().find(|it| it.id == id) else { return };
-        let Some(share) = closing.shares.get_mut(&ix) else { return };
+        let Some(share) = closing.shares.get_mut(ix) else { return };
         if share.stage == Stage::Ends {
             let retried = retrying.min(share.due);
             share.report.retried += retried;
@@ -128,7 +128,7 @@ impl Machine {
             self.move_on(id, ix);
         }
         if let Some(closing) = self.closings.closings.iter_mut().find(|it| it.id == id)
-            && let Some(share) = closing.shares.get_mut(&ix)
+            && let Some(share) = closing.shares.get_mut(ix)
         {
             share.stage = Stage::Done;
         }
@@ -138,7 +138,7 @@ impl Machine {
     fn retrying_of(&self, id: ClosingId, ix: SubscriberIx) -> u64 {
         let Some(closing) = self.closings.closings.iter().find(|it| it.id == id) else { return 0 };
         let Some(subscriber) = self.registry.get(ix) else { return 0 };
-        let given_up = closing.shares.get(&ix).map(|share| &share.given_up);
+        let given_up = closing.shares.get(ix).map(|share| &share.given_up);
         let owed = |life: &&LifeRef| {
             let held = self.lives.get(**life);
             held.is_some_and(|held| {

@@ -25,7 +25,7 @@ impl Machine {
         let position = self.next_position();
         let Some(at) = self.closings.closings.iter().position(|it| it.id == id) else { return };
         let closing = &self.closings.closings[at];
-        let Some(share) = closing.shares.get(&ix) else { return };
+        let Some(share) = closing.shares.get(ix) else { return };
         if share.stage != Stage::Ends || share.due > 0 {
             return;
         }
@@ -34,7 +34,7 @@ impl Machine {
         let told = closing.tells_stop && self.registry.get(ix).is_some_and(listens);
         let stop = told.then(|| self.stop_event(at));
         let closing = &mut self.closings.closings[at];
-        let Some(share) = closing.shares.get_mut(&ix) else { return };
+        let Some(share) = closing.shares.get_mut(ix) else { return };
         let subscriber = self.registry.at(ix);
         share.stage = if stop.is_some() { Stage::Stop } else { Stage::Done };
         let elapsed = self.now.mono - closing.started;
@@ -84,7 +84,7 @@ impl Machine {
         let now = self.now.mono;
         for closing in &mut self.closings.closings {
             let given = closing.mark != u64::MAX;
-            let done = closing.shares.values().all(|share| share.stage == Stage::Done);
+            let done = closing.shares.iter().all(|(_, share)| share.stage == Stage::Done);
             if closing.finished.is_none() && given && done {
                 closing.finished = Some(now);
             }
@@ -117,7 +117,7 @@ impl Machine {
         let known = self.registry.by_id().map(|(_, subscriber)| subscriber.id.to_string());
         let mut rows: BTreeMap<String, v1::SubscriberReport> =
             known.map(|id| (id.clone(), v1::SubscriberReport { id, ..Default::default() })).collect();
-        for share in mine().flat_map(|it| it.shares.values()) {
+        for (_, share) in mine().flat_map(|it| it.shares.iter()) {
             let row = rows.entry(share.report.id.clone()).or_insert_with(|| v1::SubscriberReport {
                 id: share.report.id.clone(),
                 ..Default::default()

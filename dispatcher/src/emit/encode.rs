@@ -377,9 +377,9 @@ mod tests {
     fn a_field_is_taken_as_it_is() {
         let whole = encode(&PARTS);
         let field =
-            whole.windows(20).find(|field| field.starts_with(b"\x2a\x1b\x0a\x02s1")).map(<[u8]>::as_ptr);
+            whole.windows(20).find(|field| field.starts_with(b"\x2a\x19\x0a\x02s1")).map(<[u8]>::as_ptr);
         let at = field.map(|field| field as usize - whole.as_ptr() as usize).expect("it has a session");
-        let session = Some(Session::Field(&whole[at..at + 2 + 0x1b]));
+        let session = Some(Session::Field(&whole[at..at + 2 + 0x19]));
         assert_eq!(encode(&Parts { session, ..PARTS }), whole);
     }
 

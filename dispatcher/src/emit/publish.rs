@@ -381,7 +381,7 @@ impl Machine {
     fn belongs(&mut self, ix: GatewayIx, event: &Given<'_>) -> Belongs {
         let Some(session) = &event.session else { return Belongs::Nothing };
         let Some(id) = &session.id else {
-            return self.lives.alive_by_key(ix, &session.key).map_or(Belongs::Nothing, Belongs::To);
+            return self.lives.alive_by_key(ix, session.key).map_or(Belongs::Nothing, Belongs::To);
         };
         if let Some(slot) = self.lives.alive_by_id(ix, id) {
             return Belongs::To(slot);

@@ -9,4 +9,5 @@ pub(crate) mod pull;
 pub(crate) mod service;
 pub(crate) mod stream;
 pub(crate) mod subscription;
+mod turns;
 pub(crate) mod write;

@@ -309,7 +309,7 @@ impl Machine {
         if let Some(stream) = subscriber.stream.as_mut().filter(|_| !wanted) {
             stream.live.push_front(Turn::overdue(BatchKind::Live, Due::Start(life)));
             subscriber.marks.want(life.slot);
-            self.lives.at_mut(life.slot).hold();
+            self.lives.at_mut(life.slot).hold(1);
         }
         false
     }

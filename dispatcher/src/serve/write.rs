@@ -49,6 +49,9 @@ impl Machine {
             }
             Some(Due::Control(_)) | None => {}
         }
+        if lane == Lane::Live {
+            self.write_turns(ix, batch);
+        }
     }
 
     /// Writes the event at the queue's front, and those of its run that have their turn, too.
@@ -77,7 +80,7 @@ impl Machine {
         let subscriber = registry.at(ix);
         let held = lives.at_mut(life.slot);
         if !subscriber.marks.holds(life.slot) {
-            held.hold(); // announced to somebody who was not due it
+            held.hold(1); // announced to somebody who was not due it
         }
         let fresh = !subscriber.marks.is_open(life.slot);
         subscriber.marks.write_start(life.slot);

@@ -36,14 +36,21 @@ impl<T: Word> Pages<T> {
         self.pages.get(page).and_then(Option::as_ref).map_or_else(T::default, |page| page[word])
     }
 
-    /// Changes the slot's word.
-    pub(crate) fn change<R>(&mut self, slot: u32, change: impl FnOnce(&mut T) -> R) -> R {
+    /// Adds to the slot's word.
+    pub(crate) fn set<R>(&mut self, slot: u32, change: impl FnOnce(&mut T) -> R) -> R {
         let (at, word) = place(slot);
         if at >= self.pages.len() {
             self.pages.resize_with(at + 1, || None);
         }
         let spare = &mut self.spare;
         let page = self.pages[at].get_or_insert_with(|| spare.take().unwrap_or_default());
+        change(&mut page[word])
+    }
+
+    /// Takes from the slot's word; a page with nothing in it is given back.
+    pub(crate) fn clear<R: Default>(&mut self, slot: u32, change: impl FnOnce(&mut T) -> R) -> R {
+        let (at, word) = place(slot);
+        let Some(page) = self.pages.get_mut(at).and_then(Option::as_mut) else { return R::default() };
         let changed = change(&mut page[word]);
         if page[word] == T::default() && page.iter().all(|word| *word == T::default()) {
             self.give_back(at);
@@ -116,16 +123,14 @@ impl Bits {
 
     /// Puts the slot in; says whether it was out.
     pub(crate) fn insert(&mut self, slot: u32) -> bool {
-        let fresh =
-            self.words.change(slot, |word| std::mem::replace(word, *word | bit(slot)) & bit(slot) == 0);
+        let fresh = self.words.set(slot, |word| std::mem::replace(word, *word | bit(slot)) & bit(slot) == 0);
         self.len += usize::from(fresh);
         fresh
     }
 
     /// Takes the slot out; says whether it was in.
     pub(crate) fn remove(&mut self, slot: u32) -> bool {
-        let was =
-            self.words.change(slot, |word| std::mem::replace(word, *word & !bit(slot)) & bit(slot) != 0);
+        let was = self.words.clear(slot, |word| std::mem::replace(word, *word & !bit(slot)) & bit(slot) != 0);
         self.len -= usize::from(was);
         was
     }

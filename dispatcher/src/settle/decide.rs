@@ -76,7 +76,7 @@ impl Machine {
         self.counters.sessions_started += 1;
         self.counters.sessions_started_synthetic += u64::from(beginning.synthetic);
         let life = Life::new(incarnation, ix, &start, event.time_unix_nano, position);
-        debug_assert_eq!((life.id(), life.key(), life.agent()), (&*id, &*session.key, &*session.agent_id));
+        debug_assert_eq!((life.id(), life.key(), life.agent()), (id, session.key, session.agent_id));
         let slot = self.lives.insert(life);
         self.want_start(LifeRef { incarnation, slot }, position);
         slot
@@ -96,19 +96,21 @@ impl Machine {
 
     fn want_start(&mut self, life: LifeRef, position: u64) {
         let Self { registry, lives, step, .. } = self;
-        let held = lives.at_mut(life.slot);
+        let held = lives.at(life.slot);
+        let (agent, key, mut holders) = (held.agent(), held.key(), 0);
         for (_, subscriber) in registry.iter_mut() {
             let filter = &subscriber.filter;
-            if !filter.wants_lifecycle() || !filter.wants_session(held.agent(), held.key()) {
+            if !filter.wants_lifecycle() || !filter.wants_session(agent, key) {
                 continue;
             }
             subscriber.marks.want(life.slot);
-            held.hold();
+            holders += 1;
             if let Some(stream) = &mut subscriber.stream {
                 stream.live.push_back(Turn { position, kind: BatchKind::Live, due: Due::Start(life) });
                 step.wake(stream);
             }
         }
+        lives.at_mut(life.slot).hold(holders);
     }
 
     /// Decides how a live life ended. Whoever was handed its start is due its end.

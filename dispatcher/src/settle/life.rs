@@ -194,9 +194,9 @@ impl Life {
         self.holders |= EARLIER;
     }
 
-    /// One more subscriber is due something of it.
-    pub(crate) fn hold(&mut self) {
-        self.holders += 1; // there are no more than 4096
+    /// So many more subscribers are due something of it.
+    pub(crate) fn hold(&mut self, subscribers: u16) {
+        self.holders += subscribers; // there are no more than 4096
     }
 
     /// One fewer is.
@@ -389,7 +389,7 @@ mod tests {
     fn an_end_keeps_what_the_start_said() {
         let mut life = start("gw", "s1", "agent:main", "main");
         assert_eq!((life.observe(5000, 9), life.seq(), life.last_activity()), (2, 2, 9));
-        life.hold();
+        life.hold(1);
         life.set_has_earlier();
         life.set_end(End { event: Bytes::new(), reason: SessionEndReason::Reset, position: 6000 });
         assert_eq!((life.id(), life.incarnation(), life.gateway()), ("s1", 300, 3));

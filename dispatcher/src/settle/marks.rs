@@ -103,12 +103,12 @@ impl Marks {
     }
 
     pub(crate) fn want(&mut self, slot: Slot) {
-        self.pages.change(slot, |word| word.want |= bit(slot));
+        self.pages.set(slot, |word| word.want |= bit(slot));
     }
 
     pub(crate) fn write_start(&mut self, slot: Slot) {
         let bit = bit(slot);
-        let entry = self.pages.change(slot, |word| {
+        let entry = self.pages.set(slot, |word| {
             word.want &= !bit;
             word.start_written |= bit;
             insert(&mut word.open, bit)
@@ -118,7 +118,7 @@ impl Marks {
 
     pub(crate) fn write_end(&mut self, slot: Slot) {
         let bit = bit(slot);
-        let was = self.pages.change(slot, |word| {
+        let was = self.pages.set(slot, |word| {
             word.end_written |= bit;
             remove(&mut word.unwritten, bit)
         });
@@ -128,14 +128,14 @@ impl Marks {
     /// The life has ended.
     pub(crate) fn decide(&mut self, slot: Slot) {
         if self.holds(slot) {
-            let fresh = self.pages.change(slot, |word| insert(&mut word.unwritten, bit(slot)));
+            let fresh = self.pages.set(slot, |word| insert(&mut word.unwritten, bit(slot)));
             self.unwritten += usize::from(fresh);
         }
     }
 
     /// Says whether it was not settled before.
     pub(crate) fn settle_start(&mut self, slot: Slot) -> bool {
-        let fresh = self.pages.change(slot, |word| insert(&mut word.settled, bit(slot)));
+        let fresh = self.pages.set(slot, |word| insert(&mut word.settled, bit(slot)));
         self.settled += usize::from(fresh);
         fresh
     }
@@ -144,7 +144,7 @@ impl Marks {
     pub(crate) fn close(&mut self, slot: Slot) {
         let bit = bit(slot);
         let Self { pages, open, settled, unwritten } = self;
-        pages.change(slot, |word| {
+        pages.clear(slot, |word| {
             word.want &= !bit;
             word.start_written &= !bit;
             word.end_written &= !bit;
@@ -160,7 +160,7 @@ impl Marks {
         for (first, word) in words {
             let due = slots(first, word.open | word.want).filter(|slot| ended(*slot));
             let due = due.fold(0, |due, slot| due | bit(slot));
-            self.pages.change(first, |word| {
+            self.pages.set(first, |word| {
                 (word.start_written, word.end_written) = (0, 0);
                 word.unwritten |= due;
             });
