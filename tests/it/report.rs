@@ -42,9 +42,10 @@ async fn every_kind_of_answer_is_counted_where_it_belongs() {
     let drain = world.drain("gw", StopReason::Shutdown, BUDGET).await;
     plugin.expect_notice().await;
     let ends = five_ends(&mut plugin).await;
-    sleep(ms(40)).await;
+    sleep(ms(30)).await;
     plugin.answer(&ends[0], AckStatus::Ok).await;
     plugin.answer(&ends[1], AckStatus::Accepted).await;
+    sleep(ms(10)).await;
     plugin.answer(&ends[2], AckStatus::Reject).await;
     plugin.retry(&ends[3], ms(60_000)).await;
     let summary = plugin.expect_summary().await; // and nothing for the fifth
