@@ -9,6 +9,7 @@ use prost::{
     encoding::{encode_varint, encoded_len_varint},
 };
 
+use super::pull::MAX_BATCH_BYTES;
 use crate::queue::run::Run;
 
 /// gRPC's own prefix: not compressed, then the length (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
@@ -131,6 +132,14 @@ impl Batch {
     }
 
     fn append(&mut self, bytes: &[u8]) {
+        if self.copied.capacity() - self.copied.len() < bytes.len() {
+            // One event is often alone; a second one seldom comes without many.
+            self.copied.reserve(if self.events == 1 {
+                bytes.len()
+            } else {
+                MAX_BATCH_BYTES.max(bytes.len())
+            });
+        }
         self.copied.extend_from_slice(bytes);
         match self.pieces.last_mut() {
             Some(Piece::Copied(length)) => *length += bytes.len(),

@@ -18,6 +18,9 @@ impl U48 {
 
 /// A length as protobuf writes it, and what stands behind it.
 pub(super) fn varint(bytes: &[u8]) -> (usize, &[u8]) {
+    if let [length @ 0..0x80, rest @ ..] = bytes {
+        return ((*length).into(), rest); // nearly always
+    }
     let mut length = 0;
     for (at, byte) in bytes.iter().enumerate() {
         length |= usize::from(byte & 0x7f) << (7 * at);

@@ -85,7 +85,9 @@ fn endpoint(uri: String) -> Result<Endpoint, Error> {
         .keep_alive_timeout(Duration::from_secs(5))
         .keep_alive_while_idle(true)
         .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20))
+        .initial_connection_window_size(4 << 20)
+        // A whole batch in one frame: with the stock 16 KiB it costs the dispatcher a third more.
+        .max_frame_size(64 << 10))
 }
 
 #[cfg(test)]

@@ -10,6 +10,10 @@ use crate::cli::{Exit, Failure, client::innermost};
 /// What may be sent to it beyond what it has read, in bytes: less holds a fast dispatcher up.
 const WINDOW: u32 = 4 << 20;
 
+/// The largest HTTP/2 frame that is taken, in bytes: a whole batch. With the stock 16 KiB the dispatcher needs a third
+/// more CPU.
+const FRAME: u32 = 64 << 10;
+
 /// How long a dispatcher may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -31,6 +35,7 @@ pub(super) async fn dial(address: &Address) -> Result<Channel, Failure> {
         .tcp_nodelay(true)
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW)
+        .max_frame_size(FRAME)
         .connect()
         .await
         .map_err(nobody)

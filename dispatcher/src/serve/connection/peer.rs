@@ -143,8 +143,9 @@ fn http2(limits: &ConnectionLimits, spawner: Spawner) -> http2::Builder<Spawner>
         // The same for all of a connection's streams: what is under way on it. A message that is only half there is held
         // beside that, up to the largest that a stream may send.
         .initial_connection_window_size(4 << 20)
-        // The smallest that HTTP/2 allows: one large event does not hold up other streams' frames.
-        .max_frame_size(16 << 10)
+        // What a gateway publishes at once: four frames of the smallest size cost both sides more. It holds up other
+        // streams of the same connection no longer than that.
+        .max_frame_size(64 << 10)
         // gRPC's metadata are a few hundred bytes; this is decoded before anybody knows who asks.
         .max_header_list_size(16 << 10)
         // HPACK's memory, for each direction: the protocol's own default.
