@@ -83,10 +83,10 @@ impl<'a> Unread<'a> {
         while let Some((tag, behind)) = rest.split_first() {
             // The fields that nearly every event has, as they are always written; the others after them.
             match *tag {
-                HOOK => event.hook = delimited(&mut rest, behind)?,
+                HOOK => replace(&mut event.hook, delimited(&mut rest, behind)?)?,
                 SESSION => event.names(delimited(&mut rest, behind)?),
                 TIME => event.time_unix_nano = fixed64(&mut rest, behind)?,
-                TRACEPARENT => event.traceparent = delimited(&mut rest, behind)?,
+                TRACEPARENT => replace(&mut event.traceparent, delimited(&mut rest, behind)?)?,
                 JSON => event.payload = Some(Payload::Json(delimited(&mut rest, behind)?)),
                 _ => event.merge_other(&mut rest)?,
             }
@@ -106,10 +106,10 @@ impl<'a> Unread<'a> {
         let (field, wire) = decode_key(rest)?;
         let behind = *rest;
         match (field, wire) {
-            (1, WireType::LengthDelimited) => self.hook = delimited(rest, behind)?,
+            (1, WireType::LengthDelimited) => replace(&mut self.hook, delimited(rest, behind)?)?,
             (2, WireType::LengthDelimited) => self.names(delimited(rest, behind)?),
             (3, WireType::SixtyFourBit) => self.time_unix_nano = fixed64(rest, behind)?,
-            (4, WireType::LengthDelimited) => self.traceparent = delimited(rest, behind)?,
+            (4, WireType::LengthDelimited) => replace(&mut self.traceparent, delimited(rest, behind)?)?,
             (5, WireType::LengthDelimited) => self.payload = Some(Payload::Json(delimited(rest, behind)?)),
             (6..=9, WireType::LengthDelimited) => {
                 let message = delimited(rest, behind)?;
@@ -185,6 +185,11 @@ fn delimited<'a>(rest: &mut &'a [u8], from: &'a [u8]) -> Result<&'a [u8], Malfor
     let (value, behind) = from.split_at_checked(length).ok_or(Malformed::Length)?;
     *rest = behind;
     Ok(value)
+}
+
+/// The later of two wins, if both are texts.
+fn replace<'a>(text: &mut &'a [u8], by: &'a [u8]) -> Result<(), Malformed> {
+    utf8(std::mem::replace(text, by)).map(drop)
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, Malformed> {

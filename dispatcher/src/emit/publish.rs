@@ -434,12 +434,13 @@ fn session<'a>(said: &Named<'a>, known: Option<&'a Life>, incarnation: u64) -> S
 #[cfg(test)]
 mod tests {
     use hookwire_protocol::v1::{GatewayEvent, attach_request, subscribe_request};
+    use prost::Message as _;
 
     use super::*;
     use crate::{config::Config, dispatcher::settings, serve::stream::StreamId};
 
-    #[test]
-    fn a_large_message_of_small_events_is_several_lots() {
+    /// A machine with a gateway and a plugin.
+    fn machine() -> Machine {
         let (mut machine, now) = (Machine::new(settings(&Config::default())), Now::default());
         let name = || "name".to_owned();
         let hello = subscribe_request::Hello { subscriber_id: name(), ..Default::default() };
@@ -447,6 +448,29 @@ mod tests {
         let (gateway_id, boot_id, emitter_id) = (name(), name(), name());
         let hello = attach_request::Hello { gateway_id, boot_id, emitter_id, ..Default::default() };
         machine.attach(now, SourceId(1), &hello).expect("a gateway");
+        machine
+    }
+
+    #[test]
+    fn an_event_that_cannot_be_read_is_refused_and_those_beside_it_are_not() {
+        let tick = GatewayEvent { hook: "tick".to_owned(), ..Default::default() };
+        let mut bytes = v1::Publish { first_publish_seq: 1, events: vec![tick.clone()] }.encode_to_vec();
+        bytes.extend(b"\x12\x04\x0a\x02\xff\xfe"); // an event whose hook is no UTF-8
+        bytes.extend(b"\x12\x02\x0a\x09"); // one whose hook breaks off
+        bytes.extend(v1::Publish { first_publish_seq: 1, events: vec![tick] }.encode_to_vec());
+        let publication = Publication::Wire(Published::read(bytes.into()).expect("a Publish"));
+        let receipt = machine().publish(Now::default(), SourceId(1), &publication).expect("a receipt");
+        let refused = |publish_seq, text: &str| {
+            let text = format!("not a GatewayEvent: {text}");
+            v1::Refusal { publish_seq, code: RefusalCode::Invalid.into(), text }
+        };
+        let said = [refused(2, "a text is not UTF-8"), refused(3, "a length points beyond the end")];
+        assert_eq!((receipt.through_publish_seq, receipt.refused), (4, said.to_vec()));
+    }
+
+    #[test]
+    fn a_large_message_of_small_events_is_several_lots() {
+        let (mut machine, now) = (machine(), Now::default());
         let event = GatewayEvent { hook: "tick".to_owned(), ..Default::default() };
         let publish = v1::Publish { first_publish_seq: 1, events: vec![event; 5000] };
         machine.publish(now, SourceId(1), &Publication::Embedded(publish)).expect("a receipt");

@@ -47,9 +47,8 @@ enum State {
 #[derive(Debug, Default)]
 struct Start(Box<[u8]>);
 
-/// In front of the event: from where to where its session field lies, in two bytes each, and the [`era`] of the life's
-/// last event, in four.
-const HEADER: usize = 8;
+/// In front of the event: where its session field lies, in two bytes, and the [`era`] of the life's last event, in four.
+const HEADER: usize = 6;
 
 /// `Event.session`, length-delimited.
 const SESSION: u8 = 5 << 3 | 2;
@@ -235,12 +234,9 @@ impl Life {
 
 impl Start {
     fn new(event: &[u8], position: u64) -> Self {
-        let from = session_at(event);
-        let (length, body) = varint(event.get(from + 1..).unwrap_or_default());
-        let until = event.len() - body.len() + length;
-        // Two bytes are enough: a few ids of at most 128 bytes, three names of at most 1024.
-        let [from, until] = [from, until].map(|at| (at as u16).to_le_bytes());
-        Self([&from[..], &until, &era(position).to_le_bytes(), event].concat().into())
+        // Two bytes are enough: what stands before it is a few ids of at most 128 bytes.
+        let at = session_at(event) as u16;
+        Self([&at.to_le_bytes()[..], &era(position).to_le_bytes(), event].concat().into())
     }
 
     fn event(&self) -> &[u8] {
@@ -248,8 +244,10 @@ impl Start {
     }
 
     fn session_field(&self) -> &[u8] {
-        let [a, b, c, d, ..] = *self.0 else { return &[] };
-        &self.event()[u16::from_le_bytes([a, b]).into()..u16::from_le_bytes([c, d]).into()]
+        let [low, high, ..] = *self.0 else { return &[] };
+        let field = &self.event()[usize::from(u16::from_le_bytes([low, high]))..];
+        let (length, body) = varint(&field[1..]);
+        &field[..field.len() - body.len() + length]
     }
 
     /// A name of the session, empty where it has none.
@@ -258,11 +256,11 @@ impl Start {
     }
 
     fn last_era(&self) -> u32 {
-        self.0.get(4..HEADER).map_or(0, |era| u32::from_le_bytes([era[0], era[1], era[2], era[3]]))
+        self.0.get(2..HEADER).map_or(0, |era| u32::from_le_bytes([era[0], era[1], era[2], era[3]]))
     }
 
     fn set_last_era(&mut self, era: u32) {
-        if let Some(last) = self.0.get_mut(4..HEADER) {
+        if let Some(last) = self.0.get_mut(2..HEADER) {
             last.copy_from_slice(&era.to_le_bytes());
         }
     }
