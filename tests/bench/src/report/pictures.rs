@@ -31,6 +31,10 @@ pub struct Picture {
 /// The runtime that charts show: the one that every contender has in every scenario.
 const SHOWN: Runtime = Runtime::CurrentThread;
 
+/// What bars of rates count.
+const RATE_UNIT: &str =
+    "deliveries a second; current_thread, the daemon as it is served; the line spans the rounds";
+
 /// Every chart for which there are rows.
 pub fn pictures(results: &Results) -> Vec<Picture> {
     let rows = Rows::of(results);
@@ -51,14 +55,7 @@ pub fn pictures(results: &Results) -> Vec<Picture> {
 fn rates(rows: Rows<'_>, subscribers: u32, name: &'static str, title: &str) -> Option<Picture> {
     let shown =
         rows.scenario(Scenario::Throughput).filter(|row| row.subscribers == subscribers && is_of(row, SHOWN));
-    bar_chart(
-        name,
-        title,
-        "deliveries a second, current_thread; the line spans the rounds",
-        shown,
-        figure::count,
-        |row| row.spread(Metric::DeliveriesPerSecond),
-    )
+    bar_chart(name, title, RATE_UNIT, shown, figure::count, |row| row.spread(Metric::DeliveriesPerSecond))
 }
 
 fn fan_out(rows: Rows<'_>) -> Option<Picture> {
@@ -69,7 +66,7 @@ fn fan_out(rows: Rows<'_>) -> Option<Picture> {
     bar_chart(
         "fan-out-cpu",
         "64 subscribers: CPU time of who fans out, without the brokers",
-        "for each delivery, current_thread; the line spans the rounds",
+        "for each delivery; current_thread, the daemon as it is served; the line spans the rounds",
         shown,
         figure::nanos,
         dispatcher_cpu,
@@ -118,23 +115,25 @@ fn latency(rows: Rows<'_>) -> Option<Picture> {
     let drawn: Vec<_> = drawn.collect();
     let each = drawn.iter().map(|dots| format!("{}: p50 {}", dots.label, micros(dots.values[0])));
     let alt = described(title, each)?;
-    let caption = Caption { title, description: &alt, unit: "current_thread; logarithmic" };
+    let caption =
+        Caption { title, description: &alt, unit: "current_thread, the daemon as it is served; logarithmic" };
     let svg = dots(&caption, &["p50", "p99", "p99.9"], &drawn, micros);
     Some(Picture { name: "latency", svg, alt })
 }
 
-/// One line for each contender over the number of ends.
+/// One line for each contender over the sessions, all with as many subscribers.
 fn drains(rows: Rows<'_>) -> Option<Picture> {
-    let shown = rows.scenario(Scenario::Drain).filter(|row| is_of(row, SHOWN));
+    let widest = rows.scenario(Scenario::Drain).map(|row| row.subscribers).max()?;
+    let shown = rows.scenario(Scenario::Drain).filter(|row| row.subscribers == widest && is_of(row, SHOWN));
     let points = shown.filter_map(|row| {
         let ms = row.spread(Metric::DrainMs)?.median;
-        Some((row.contender.clone(), (row.sessions as f64 * f64::from(row.subscribers), ms)))
+        Some((row.contender.clone(), (row.sessions as f64, ms)))
     });
     line_chart(
         "drain",
-        "Drain: from the order to the last acknowledgement",
+        &format!("Drain with {widest} subscribers: from the order to the last acknowledgement"),
         "time",
-        "ends: sessions × subscribers, current_thread; both axes are logarithmic",
+        "sessions; both axes are logarithmic",
         points,
         millis,
     )

@@ -11,7 +11,6 @@ use super::{
     rows::{Rows, is_of},
     table::Table,
     targets::{RUNTIMES, targets},
-    verdict::Verdict,
 };
 use crate::results::{Results, Row, Scenario};
 
@@ -29,7 +28,6 @@ const LEDGER: &[Column] = &[PAIRS, PAIR_BYTES, SESSION_BYTES, PEAK];
 pub fn section(results: &Results, name: &str) -> Option<String> {
     Some(match name {
         "verdicts" => verdicts(results),
-        "misses" => misses(results),
         "run" => run(results),
         "versions" => versions(results),
         "one" => by_runtime(results, Scenario::Throughput, Some(1), THROUGHPUT),
@@ -65,19 +63,6 @@ fn verdicts(results: &Results) -> String {
         ]);
     }
     table.finish()
-}
-
-/// The floors that were not reached, by name.
-fn misses(results: &Results) -> String {
-    let missed = targets().into_iter().filter_map(|target| {
-        let readings = (target.read)(Rows::of(results));
-        let Verdict::Missed { .. } = target.judge(&readings) else { return None };
-        Some(format!("- {}: {}, asked for {}\n", target.what, target.reached(&readings), target.asked()))
-    });
-    match missed.collect::<String>() {
-        none if none.is_empty() => "No floor that was measured is missed.".to_owned(),
-        some => format!("Missed:\n\n{some}"),
-    }
 }
 
 /// Where and how it ran.

@@ -1,6 +1,6 @@
 //! What was asked for, beside what was reached.
 
-use super::rows::Rows;
+use super::{figure::times, rows::Rows};
 
 /// Readings that are all listed.
 const FEW: usize = 3;
@@ -110,6 +110,7 @@ impl Verdict {
             Self::NotMeasured => "not measured".to_owned(),
             Self::Reached => "reached".to_owned(),
             Self::FloorOnly => "the floor, not the aim".to_owned(),
+            Self::Missed { by } if by > 1.0 => format!("**missed: {} what was asked for**", times(by + 1.0)),
             Self::Missed { by } => format!("**missed by {:.0} %**", (by * 100.0).max(1.0)),
         }
     }
@@ -169,6 +170,7 @@ mod tests {
 
     #[test]
     fn a_miss_is_never_rounded_away() {
+        assert_eq!(Verdict::Missed { by: 5.86 }.words(), "**missed: 6.86 × what was asked for**");
         assert_eq!(Verdict::Missed { by: 0.001 }.words(), "**missed by 1 %**");
     }
 }
