@@ -14,6 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(FILES, ["proto"])?;
     tonic_prost_build::configure()
         .build_transport(false)
+        .codec_path("crate::codec::OnePiece")
         // Payloads pass through untouched: a slice of what arrived, never a copy.
         .bytes(".hookwire.v1")
         .compile_fds(descriptors)?;

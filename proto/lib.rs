@@ -2,6 +2,8 @@
 //!
 //! Everything here is plain data with documented fields; rules about it live in the dispatcher.
 
+pub mod codec;
+
 /// Version 1 of the wire.
 #[allow(missing_docs, clippy::all)] // generated: docs of fields come from the .proto, module glue has none
 pub mod v1 {

@@ -12,12 +12,12 @@ use std::{
 
 use hookwire_protocol::{
     hook,
-    v1::{GatewayEvent, Publish, Refusal, attach_request},
+    v1::{GatewayEvent, Refusal, attach_request},
 };
 use prost::Message as _;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::{boots::SourceId, publish::Publication};
+use super::{boots::SourceId, given::Given, publish::Publication};
 use crate::{
     machine::Refused,
     queue::Lost,
@@ -33,7 +33,7 @@ const BATCH: usize = 256;
 /// Hands events over from any thread, without ever waiting. Cheap to clone; the stream ends with the last clone.
 #[derive(Clone, Debug)]
 pub struct Emitter {
-    events: mpsc::UnboundedSender<Emitted>,
+    events: mpsc::UnboundedSender<Box<Emitted>>,
     room: Arc<Room>,
 }
 
@@ -46,11 +46,20 @@ struct Room {
     full: Notify,
 }
 
+/// An event on its way to the worker; in a box, since it passes through several hands.
 #[derive(Debug)]
-struct Emitted {
+pub(crate) struct Emitted {
     event: GatewayEvent,
-    bytes: u64,
-    receipt: oneshot::Sender<Result<(), NotTaken>>,
+    bytes: usize,
+    /// `None` once the carrier has it.
+    receipt: Option<oneshot::Sender<Result<(), NotTaken>>>,
+}
+
+impl Emitted {
+    /// The event, to be taken in.
+    pub(crate) fn given(&self) -> Given<'_> {
+        Given::of(&self.event, self.bytes)
+    }
 }
 
 /// Why an event was not taken in.
@@ -98,7 +107,8 @@ impl Emitter {
     /// Hands an event over. Never blocks, whatever any subscriber does.
     pub fn emit(&self, event: GatewayEvent) -> Receipt {
         let (receipt, answer) = oneshot::channel();
-        let bytes = event.encoded_len() as u64;
+        let size = event.encoded_len();
+        let bytes = size as u64;
         let lifecycle =
             matches!(event.hook.as_str(), hook::SESSION_START | hook::SESSION_END | hook::GATEWAY_STOP);
         let waiting = self.room.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -110,7 +120,7 @@ impl Emitter {
             let _ = receipt.send(Err(NotTaken::Full)); // the caller may not care
         } else {
             // Fails only once the dispatcher has stopped: then dropping the sender says Closed.
-            let _ = self.events.send(Emitted { event, bytes, receipt });
+            let _ = self.events.send(Box::new(Emitted { event, bytes: size, receipt: Some(receipt) }));
         }
         Receipt(answer)
     }
@@ -135,7 +145,7 @@ async fn carry(
     commands: Commands,
     source: SourceId,
     mut last: u64,
-    mut waiting: mpsc::UnboundedReceiver<Emitted>,
+    mut waiting: mpsc::UnboundedReceiver<Box<Emitted>>,
     room: Arc<Room>,
 ) {
     let mut batch = Vec::with_capacity(BATCH);
@@ -151,13 +161,13 @@ async fn carry(
         if count == 0 {
             break;
         }
-        let bytes = batch.iter().map(|emitted| emitted.bytes).sum();
-        room.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        let (events, receipts): (Vec<_>, Vec<_>) =
-            batch.drain(..).map(|emitted| (emitted.event, emitted.receipt)).unzip();
+        let mut events = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+        let bytes: usize = events.iter().map(|emitted| emitted.bytes).sum();
+        room.waiting_bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
+        let receipts: Vec<_> = events.iter_mut().filter_map(|emitted| emitted.receipt.take()).collect();
         let first_publish_seq = last + 1;
         last += events.len() as u64;
-        let publication = Publication::Embedded(Publish { first_publish_seq, events });
+        let publication = Publication::Embedded { first_publish_seq, events };
         let receipt = commands.ask(|reply| Command::Publish { source, publication, reply }).await;
         let Some(receipt) = receipt.flatten() else { break };
         answer(receipts, first_publish_seq, receipt.refused);
@@ -171,5 +181,16 @@ fn answer(receipts: Vec<oneshot::Sender<Result<(), NotTaken>>>, first: u64, refu
     for (publish_seq, receipt) in (first..).zip(receipts) {
         let refusal = refused.next_if(|refusal| refusal.publish_seq == publish_seq);
         let _ = receipt.send(refusal.map_or(Ok(()), |refusal| Err(NotTaken::Refused(refusal))));
+    }
+}
+
+#[cfg(test)]
+impl From<hookwire_protocol::v1::Publish> for Publication {
+    /// As if an embedded emitter had published it.
+    fn from(publish: hookwire_protocol::v1::Publish) -> Self {
+        let emitted =
+            |event: GatewayEvent| Box::new(Emitted { bytes: event.encoded_len(), event, receipt: None });
+        let events = publish.events.into_iter().map(emitted).collect();
+        Self::Embedded { first_publish_seq: publish.first_publish_seq, events }
     }
 }

@@ -11,6 +11,7 @@ use hookwire_protocol::{
 use super::{
     boots::{GatewayIx, HeldStop, SourceId},
     check::check,
+    emitter::Emitted,
     encode::{self, Elements, EventId, Parts, Session, SessionParts},
     given::{Given, Malformed, Named, Payload, Published, Unread},
 };
@@ -35,7 +36,8 @@ pub(crate) enum Publication {
     /// As it came over the wire.
     Wire(Published),
     /// From an embedded emitter.
-    Embedded(v1::Publish),
+    #[expect(clippy::vec_box, reason = "they come in boxes, and are large to move out of them")]
+    Embedded { first_publish_seq: u64, events: Vec<Box<Emitted>> },
 }
 
 /// The events that are being taken in, and go to the queues together.
@@ -110,9 +112,9 @@ impl Machine {
             Publication::Wire(wire) => {
                 self.take_all_in(source, wire.first_publish_seq, wire.events(), Self::take_in_unread)
             }
-            Publication::Embedded(publish) => {
-                let events = publish.events.iter().map(Given::from);
-                self.take_all_in(source, publish.first_publish_seq, events, Self::take_in)
+            Publication::Embedded { first_publish_seq, events } => {
+                let events = events.iter().map(|emitted| emitted.given());
+                self.take_all_in(source, *first_publish_seq, events, Self::take_in)
             }
         }
     }
@@ -338,10 +340,11 @@ impl Machine {
         let Self { gateways, lives, hooks, lot, .. } = self;
         let boot = &gateways.at(publisher.gateway).boot;
         let known = matches!(belongs, Belongs::To(_)).then(|| lives.at(life.slot));
-        let session = match (known, &observed.said) {
-            (known, Some(said)) => Some(Session::Parts(session(said, known, life.incarnation))),
-            (Some(known), None) => Some(Session::Field(known.session_field())),
-            (None, None) => None,
+        let nothing_new =
+            |life: &&Life| observed.said.is_none_or(|said| life.is_called(said.key, said.agent_id));
+        let session = match (known.filter(nothing_new), observed.said) {
+            (Some(known), _) => Some(Session::Field(known.session_field())),
+            (None, said) => said.map(|said| Session::Parts(session(&said, known, life.incarnation))),
         };
         let parts = Parts {
             id: EventId::Published { emitter: publisher.digest, publish_seq },
@@ -473,7 +476,7 @@ mod tests {
         let (mut machine, now) = (machine(), Now::default());
         let event = GatewayEvent { hook: "tick".to_owned(), ..Default::default() };
         let publish = v1::Publish { first_publish_seq: 1, events: vec![event; 5000] };
-        machine.publish(now, SourceId(1), &Publication::Embedded(publish)).expect("a receipt");
+        machine.publish(now, SourceId(1), &publish.into()).expect("a receipt");
 
         let (_, subscriber) = machine.registry.iter_mut().next().expect("the plugin");
         let mut positions = Vec::new();

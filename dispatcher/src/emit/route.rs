@@ -9,8 +9,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use hookwire_protocol::v1::{
-    AttachResponse, DrainRequest, DrainResponse, attach_request, gateway_service_server,
+use hookwire_protocol::{
+    codec::OnePiece,
+    v1::{AttachResponse, DrainRequest, DrainResponse, attach_request, gateway_service_server},
 };
 use http::{Request, Response};
 use tonic::{
@@ -18,7 +19,6 @@ use tonic::{
     body::Body,
     server::{Grpc, NamedService, ServerStreamingService, StreamingService},
 };
-use tonic_prost::ProstCodec;
 use tower::Service;
 
 use super::service::{GatewayService, Responses};
@@ -61,12 +61,12 @@ impl Service<Request<Body>> for GatewayService {
         Box::pin(async move {
             Ok(match request.uri().path() {
                 ATTACH => {
-                    let codec = ProstCodec::<AttachResponse, Said>::default();
+                    let codec = OnePiece::<AttachResponse, Said>::default();
                     let mut grpc = Grpc::new(codec).max_decoding_message_size(largest);
                     grpc.streaming(Attach(service), request).await
                 }
                 DRAIN => {
-                    let codec = ProstCodec::<DrainResponse, DrainRequest>::default();
+                    let codec = OnePiece::<DrainResponse, DrainRequest>::default();
                     Grpc::new(codec).server_streaming(Drain(service), request).await
                 }
                 other => Status::unimplemented(format!("GatewayService has no {other}")).into_http(),

@@ -13,11 +13,13 @@ use std::{
     time::Duration,
 };
 
-use hookwire_protocol::v1::{SubscribeRequest, hook_service_server, subscribe_request::Message};
+use hookwire_protocol::{
+    codec::OnePieceDecoder,
+    v1::{SubscribeRequest, hook_service_server, subscribe_request::Message},
+};
 use http::{Request, Response, header};
 use tokio::{sync::mpsc, time::timeout};
 use tonic::{Status, Streaming, body::Body, server::NamedService};
-use tonic_prost::ProstDecoder;
 use tower::Service;
 
 use super::{
@@ -49,7 +51,7 @@ impl HookService {
 
     fn subscribe(&self, body: Body) -> Response<Body> {
         let stream = StreamId(self.streams.fetch_add(1, Ordering::Relaxed));
-        let inbound = Streaming::new_request(ProstDecoder::default(), body, None, Some(MAX_REQUEST_BYTES));
+        let inbound = Streaming::new_request(OnePieceDecoder::default(), body, None, Some(MAX_REQUEST_BYTES));
         let (outlet, outflow, end) = outlet(stream, self.commands.ready());
         let reader = Reader { stream, commands: self.commands.clone(), inbound };
         tokio::spawn(reader.run(outlet, end, self.hello_timeout));

@@ -127,6 +127,13 @@ impl Life {
         self.start_held().session_field()
     }
 
+    /// Whether this key and this agent, empty where they are not said, are what is known.
+    pub(crate) fn is_called(&self, key: &str, agent: &str) -> bool {
+        let start = self.start_held();
+        (key.is_empty() || start.name(KEY) == key.as_bytes())
+            && (agent.is_empty() || start.name(AGENT) == agent.as_bytes())
+    }
+
     /// Whether a gateway that names a session by these bytes of a `SessionRef` means this one and says nothing new of
     /// it: its id alone, or all that its start said.
     pub(super) fn is_named_by(&self, said: &[u8]) -> bool {

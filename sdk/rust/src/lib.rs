@@ -51,7 +51,6 @@ mod acks;
 mod address;
 mod backoff;
 mod begin;
-mod call;
 mod caught_up;
 mod dedupe;
 mod delivery;

@@ -4,6 +4,7 @@ use std::{collections::HashSet, future::Future, pin::Pin, sync::Arc, time::Durat
 
 use hookwire_protocol::v1::{
     EventBatch, GoodbyeReason, SubscribeRequest, SubscribeResponse,
+    hook_service_client::HookServiceClient,
     subscribe_request::{self, Hello, Message as Request},
     subscribe_response::{Goodbye, Message as Response, Welcome},
 };
@@ -11,11 +12,12 @@ use tokio::{
     sync::mpsc,
     time::{Instant, timeout, timeout_at},
 };
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 use tracing::{debug, info, warn};
 
 use crate::{
-    call::subscribe,
+    MAX_MESSAGE_BYTES,
     caught_up::CaughtUp,
     delivery::{Delivery, StreamFacts},
     error::{RunError, is_refusal},
@@ -267,7 +269,9 @@ async fn shake_hands(connect: &Connector, hello: Hello) -> Result<Shaken, Ended>
     let (outgoing, requests) = mpsc::channel(2);
     // Before the call: some servers send their headers only with their first message, which is the Welcome.
     outgoing.try_send(request(Request::Hello(hello))).map_err(|_| Ended::lost("no room for Hello"))?;
-    let mut incoming = subscribe(channel, requests).await.map_err(Ended::by_status)?;
+    let mut client = HookServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let response = client.subscribe(ReceiverStream::new(requests)).await.map_err(Ended::by_status)?;
+    let mut incoming = response.into_inner();
     let first = incoming.message().await.map_err(Ended::by_status)?;
     match first.and_then(|first| first.message) {
         Some(Response::Welcome(welcome)) => Ok((outgoing, incoming, welcome)),

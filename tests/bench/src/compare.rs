@@ -4,6 +4,11 @@ use std::{env, error::Error, fs};
 
 use clap::Parser as _;
 use hookwire_bench::{args::Args, case::Bench, report, results::Results, role, runner, runs, summary};
+use mimalloc::MiMalloc;
+
+/// The `hookwire` binary's own, in every process of every contender.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<_> = env::args().skip(1).collect();

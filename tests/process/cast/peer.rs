@@ -1,16 +1,18 @@
 //! gRPC clients of our own: they say what no honest client says, or stop listening.
 
-use hookwire_protocol::v1::{
-    Ack, AttachRequest, AttachResponse, Publish, SubscribeRequest, SubscribeResponse, attach_request,
-    attach_response, gateway_service_client::GatewayServiceClient, hook_service_client::HookServiceClient,
-    subscribe_request, subscribe_response,
+use hookwire_protocol::{
+    codec::OnePiece,
+    v1::{
+        Ack, AttachRequest, AttachResponse, Publish, SubscribeRequest, SubscribeResponse, attach_request,
+        attach_response, gateway_service_client::GatewayServiceClient,
+        hook_service_client::HookServiceClient, subscribe_request, subscribe_response,
+    },
 };
 use hookwire_sdk::{Address, MAX_MESSAGE_BYTES};
 use http::uri::PathAndQuery;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Status, Streaming, client::Grpc};
-use tonic_prost::ProstCodec;
 
 use super::process::DEADLINE;
 
@@ -171,7 +173,7 @@ pub(crate) async fn call_unchecked(
     path: &'static str,
     requests: Vec<Unchecked>,
 ) -> Status {
-    let (channel, codec) = (address.connect().await.unwrap(), ProstCodec::<Unchecked, Unchecked>::default());
+    let (channel, codec) = (address.connect().await.unwrap(), OnePiece::<Unchecked, Unchecked>::default());
     let (outbound, stream) = mpsc::channel(REQUESTS);
     requests.into_iter().for_each(|request| outbound.try_send(request).unwrap());
     let call = async {

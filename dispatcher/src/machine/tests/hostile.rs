@@ -10,7 +10,7 @@ use hookwire_protocol::{
 };
 
 use crate::{
-    emit::{boots::SourceId, publish::Publication},
+    emit::boots::SourceId,
     machine::{Effect, Machine, Now, Settings},
     serve::stream::StreamId,
 };
@@ -56,11 +56,7 @@ fn event(hook: &str, session: &str) -> GatewayEvent {
 }
 
 fn publish(machine: &mut Machine, first_publish_seq: u64, events: Vec<GatewayEvent>) {
-    let receipt = machine.publish(
-        Now::default(),
-        SOURCE,
-        &Publication::Embedded(Publish { first_publish_seq, events }),
-    );
+    let receipt = machine.publish(Now::default(), SOURCE, &Publish { first_publish_seq, events }.into());
     assert_eq!(receipt.expect("it is attached").refused, []);
     machine.take_step();
 }
@@ -128,11 +124,7 @@ fn a_stream_is_woken_once_until_it_pulls() {
     subscribe(&mut machine, StreamId(0), Default::default());
     pull(&mut machine, StreamId(0));
     let starts = (0..100).map(|number| event(hook::SESSION_START, &number.to_string())).collect();
-    machine.publish(
-        Now::default(),
-        SOURCE,
-        &Publication::Embedded(Publish { first_publish_seq: 1, events: starts }),
-    );
+    machine.publish(Now::default(), SOURCE, &Publish { first_publish_seq: 1, events: starts }.into());
     let effects = machine.take_step().effects;
     assert!(matches!(effects.as_slice(), [Effect::Ready(StreamId(0))]), "{effects:?}");
 }

@@ -14,7 +14,7 @@ use crate::{
     config::Config,
     dispatcher::settings,
     drain::DrainOrder,
-    emit::{boots::SourceId, publish::Publication},
+    emit::boots::SourceId,
     machine::{Effect, Machine, Now},
     serve::stream::StreamId,
 };
@@ -79,8 +79,7 @@ impl Load {
             let events = (first..sessions.min(first + AT_ONCE)).map(session_start).collect();
             let publish = Publish { first_publish_seq: self.published + 1, events };
             self.published += publish.events.len() as u64;
-            let receipt =
-                self.machine.publish(Now::default(), SourceId(self.boots), &Publication::Embedded(publish));
+            let receipt = self.machine.publish(Now::default(), SourceId(self.boots), &publish.into());
             assert_eq!(receipt.expect("it is attached").refused, []);
             self.machine.take_step();
             self.all_answer(usize::MAX);

@@ -117,7 +117,7 @@ impl World {
         let publication = if source.0.is_multiple_of(2) {
             Publication::Wire(Published::read(publish.encode_to_vec().into()).unwrap())
         } else {
-            Publication::Embedded(publish)
+            publish.into()
         };
         self.machine.publish(self.time(), source, &publication)
     }
