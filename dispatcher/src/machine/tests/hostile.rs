@@ -92,7 +92,7 @@ fn a_retry_goes_with_its_stream() {
 }
 
 #[test]
-fn a_subscriber_that_wants_little_of_a_chunk_does_not_hold_all_of_it() {
+fn a_subscriber_that_wants_little_of_a_lot_does_not_hold_all_of_it() {
     let mut machine = machine();
     let rare =
         subscribe_request::Hello { hooks: vec!["rare".into()], max_in_flight: 1, ..Default::default() };
@@ -106,7 +106,7 @@ fn a_subscriber_that_wants_little_of_a_chunk_does_not_hold_all_of_it() {
 }
 
 #[test]
-fn a_batch_is_cut_into_chunks() {
+fn what_is_published_at_once_is_cut_into_lots() {
     let mut machine = machine();
     subscribe(&mut machine, StreamId(0), Default::default());
     let mut large = event("large", "s1");
