@@ -125,7 +125,7 @@ async fn act(role: Role) -> Result<(), BoxError> {
     let (contender, side) = (role.contender, role.side);
     let report = contender.play(side, Stage { role, told }).await?;
     say(&Line::Done(report));
-    pending().await // connections stay open until the driver hangs up
+    pending().await // what runs beside it goes on until the driver hangs up
 }
 
 /// On a thread of its own, so that no role has to look for the driver's end.
@@ -137,6 +137,14 @@ fn listen_to_driver(told: &watch::Sender<Told>) {
         });
     }
     process::exit(0)
+}
+
+/// Keeps what holds a connection open until the driver hangs up: the other side may not have said its last yet.
+pub fn keep(connection: impl Send + 'static) {
+    tokio::spawn(async move {
+        let _kept = connection;
+        pending::<()>().await
+    });
 }
 
 fn say(line: &Line) {

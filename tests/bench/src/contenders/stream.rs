@@ -18,7 +18,7 @@ use super::peers::{
 };
 use crate::{
     load::Source,
-    role::{BoxError, Received, Report, Stage},
+    role::{BoxError, Received, Report, Stage, keep},
 };
 
 /// Messages that may wait for one stream, on either side.
@@ -85,6 +85,7 @@ pub(super) async fn produce(mut stage: Stage) -> Result<Report, BoxError> {
     while let Some(outcome) = acks.join_next().await {
         outcome??;
     }
+    keep(streams); // a subscriber whose stream ends would leave
     Ok(Report::sent(source.sent()))
 }
 
@@ -114,8 +115,6 @@ pub(super) async fn consume(stage: Stage) -> Result<Report, BoxError> {
         received.take(event.time_unix_nano);
         acks.send(Ack {}).await?;
     }
-    tokio::spawn(async move {
-        acks.closed().await; // held open until the process ends: the last answers are under way
-    });
+    keep((acks, events)); // without its events the stream is reset, and the last answers with it
     Ok(Report::received(received))
 }
