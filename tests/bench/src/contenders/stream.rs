@@ -27,6 +27,10 @@ const WAITING: usize = 1024;
 /// Events that are made between two looks at the rest of the world.
 const TURN: u64 = 256;
 
+/// What the gateway's connections may have unread, in bytes. h2 hangs up on a peer of whose small frames too many wait: they
+/// may make up half of this, 256 each. A stream's window of 64 KiB is full at 13,107 answers, 3.2 MiB in that count.
+const CONNECTION_WINDOW: u32 = 8 << 20;
+
 type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// One that has subscribed.
@@ -62,6 +66,7 @@ pub(super) async fn produce(mut stage: Stage) -> Result<Report, BoxError> {
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tokio::spawn(
         Server::builder()
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .add_service(PerEventServer::new(Gateway { subscribers }))
             .serve_with_incoming(incoming),
     );
