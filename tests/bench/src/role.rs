@@ -114,8 +114,13 @@ pub fn play(json: &str) -> ! {
         builder.enable_all().build()?.block_on(act(role))
     });
     if let Err(why) = outcome {
-        say(&Line::Failed(why.to_string()));
+        fail(&why)
     }
+    process::exit(1)
+}
+
+fn fail(why: &BoxError) -> ! {
+    say(&Line::Failed(why.to_string()));
     process::exit(1)
 }
 
@@ -123,9 +128,10 @@ async fn act(role: Role) -> Result<(), BoxError> {
     let (sender, told) = watch::channel(Told::default());
     thread::spawn(move || listen_to_driver(&sender));
     let (contender, side) = (role.contender, role.side);
-    let report = contender.play(side, Stage { role, told }).await?;
+    // Said at once: as the runtime ends, so do its connections, and the other side would complain of that first.
+    let report = contender.play(side, Stage { role, told }).await.unwrap_or_else(|why| fail(&why));
     say(&Line::Done(report));
-    pending().await // connections stay open until the driver hangs up
+    pending().await // what runs beside it goes on until the driver hangs up
 }
 
 /// On a thread of its own, so that no role has to look for the driver's end.
@@ -137,6 +143,14 @@ fn listen_to_driver(told: &watch::Sender<Told>) {
         });
     }
     process::exit(0)
+}
+
+/// Keeps what holds a connection open until the driver hangs up: the other side may not have said its last yet.
+pub fn keep(connection: impl Send + 'static) {
+    tokio::spawn(async move {
+        let _kept = connection;
+        pending::<()>().await
+    });
 }
 
 fn say(line: &Line) {

@@ -41,11 +41,11 @@ pub(crate) enum FromPlugin {
     Measured { at_unix_nano: u64, latency: Vec<(u64, u64)> },
 }
 
-/// Everybody, and how far they are.
+/// Everybody, and how far they are. Fields end in this order: the plugins leave while the dispatcher is there.
 struct Run {
     ear: Ear,
-    producer: Process,
     plugins: Vec<Plugin>,
+    producer: Process,
     credit: u64,
     is_done: bool,
 }

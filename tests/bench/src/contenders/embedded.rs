@@ -13,7 +13,7 @@ use tokio::task::yield_now;
 
 use crate::{
     load::{Source, session_id},
-    role::{BoxError, Report, Stage},
+    role::{BoxError, Report, Stage, keep},
 };
 
 /// The gateway's name: the plugins count only what is from it.
@@ -31,7 +31,7 @@ pub(super) async fn produce(mut stage: Stage) -> Result<Report, BoxError> {
     let dispatcher = Dispatcher::start(&config);
     let listener = Listener::bind(&config.listen, config.insecure_listen)?;
     let address = listener.addresses().pop().ok_or("it listens nowhere")?;
-    let _server = listener.serve(dispatcher.routes(), ConnectionLimits::from(&config));
+    let server = listener.serve(dispatcher.routes(), ConnectionLimits::from(&config));
     let emitter = dispatcher.emitter(GATEWAY, "boot").await?;
     let mut source = Source::new(load);
     stage.ready(&address);
@@ -53,6 +53,7 @@ pub(super) async fn produce(mut stage: Stage) -> Result<Report, BoxError> {
         yield_now().await;
     }
     stage.acknowledged(emitted).await;
+    keep((emitter, server, dispatcher)); // or its plugins would be cut off while the slowest has yet to report
     Ok(Report::sent(source.sent()))
 }
 

@@ -18,7 +18,7 @@ use super::peers::{
 };
 use crate::{
     load::Source,
-    role::{BoxError, Received, Report, Stage},
+    role::{BoxError, Received, Report, Stage, keep},
 };
 
 /// Messages that may wait for one stream, on either side.
@@ -26,6 +26,10 @@ const WAITING: usize = 1024;
 
 /// Events that are made between two looks at the rest of the world.
 const TURN: u64 = 256;
+
+/// What the gateway's connections may have unread, in bytes. h2 hangs up on a peer of whose small frames too many wait: they
+/// may make up half of this, 256 each. A stream's window of 64 KiB is full at 13,107 answers, 3.2 MiB in that count.
+const CONNECTION_WINDOW: u32 = 8 << 20;
 
 type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -62,6 +66,7 @@ pub(super) async fn produce(mut stage: Stage) -> Result<Report, BoxError> {
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tokio::spawn(
         Server::builder()
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .add_service(PerEventServer::new(Gateway { subscribers }))
             .serve_with_incoming(incoming),
     );
@@ -85,6 +90,7 @@ pub(super) async fn produce(mut stage: Stage) -> Result<Report, BoxError> {
     while let Some(outcome) = acks.join_next().await {
         outcome??;
     }
+    keep(streams); // a subscriber whose stream ends would leave
     Ok(Report::sent(source.sent()))
 }
 
@@ -114,8 +120,6 @@ pub(super) async fn consume(stage: Stage) -> Result<Report, BoxError> {
         received.take(event.time_unix_nano);
         acks.send(Ack {}).await?;
     }
-    tokio::spawn(async move {
-        acks.closed().await; // held open until the process ends: the last answers are under way
-    });
+    keep((acks, events)); // without its events the stream is reset, and the last answers with it
     Ok(Report::received(received))
 }

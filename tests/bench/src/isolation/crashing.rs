@@ -9,8 +9,8 @@ use std::{
 
 use crate::process::Ear;
 
-/// How long it lives each time, from its start.
-const LIFE: Duration = Duration::from_millis(250);
+/// How long it lives each time, from its start: often enough, and each start takes some milliseconds of everybody's CPU.
+const LIFE: Duration = Duration::from_millis(500);
 
 /// How long all of its lives may last together.
 const PATIENCE: Duration = Duration::from_secs(120);

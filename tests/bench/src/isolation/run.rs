@@ -1,6 +1,6 @@
 //! One run: who is started, what they are told, and what they say.
 
-use std::{path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use serde::Deserialize;
 
@@ -19,8 +19,11 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The gateway's name, whose events count.
 const GATEWAY: &str = "bench";
 
-/// What the slow one takes for an event, in microseconds.
-const SLOW_US: &str = "1000";
+/// What the slow one takes for an event, in microseconds. It sleeps: what it costs is nobody's CPU.
+const SLOW_US: &str = "10000";
+
+/// Beside paced events, what a subscriber may fall behind within seconds.
+const SHORT_QUEUES: &str = "max_in_flight = 256\nqueue_events = 512\n";
 
 /// How far the gateway may be ahead of the slowest of the 61.
 const CREDIT: &str = "6000";
@@ -40,6 +43,10 @@ pub(super) struct Heard {
     pub(super) ended_ns: u64,
     /// From emission to receipt.
     pub(super) took: Option<Quantiles>,
+    /// What the dispatcher has used meanwhile, for all of the 64.
+    pub(super) dispatcher_cpu_ns: u64,
+    /// What the process of the healthy has.
+    pub(super) healthy_cpu_ns: u64,
 }
 
 /// Where the dispatcher listens.
@@ -74,7 +81,11 @@ struct Run {
 
 /// Runs one to its end.
 pub(super) fn run(isolation: &Isolation, hookwire: &Path) -> Result<Heard, Failure> {
-    let mut run = Run::set_up(isolation, hookwire)?;
+    let directory = tempfile::tempdir().map_err(|error| Failure::Wrong(error.to_string()))?;
+    let config = directory.path().join("hookwire.toml");
+    let settings = if isolation.rate.is_some() { SHORT_QUEUES } else { "" };
+    fs::write(&config, settings).map_err(|error| Failure::Wrong(error.to_string()))?;
+    let mut run = Run::set_up(isolation, hookwire, &config)?;
     run.gateway.tell(r#"{"type":"start"}"#)?;
     while run.acked < SESSIONS {
         run.hear()?;
@@ -82,21 +93,25 @@ pub(super) fn run(isolation: &Isolation, hookwire: &Path) -> Result<Heard, Failu
     if isolation.company != Company::Healthy {
         run.others[0].freeze();
     }
+    let before = run.cpu_ns()?;
     run.gateway.tell(r#"{"type":"fire"}"#)?;
     loop {
         if let (Some(began_ns), Some((ended_ns, took))) = (run.began_ns, run.measured) {
+            let after = run.cpu_ns()?;
+            let [dispatcher_cpu_ns, healthy_cpu_ns] = [0, 1].map(|who| after[who] - before[who]);
             run.dispatcher.kill(); // or it would wait for the frozen one to take its ends
-            return Ok(Heard { began_ns, ended_ns, took });
+            return Ok(Heard { began_ns, ended_ns, took, dispatcher_cpu_ns, healthy_cpu_ns });
         }
         run.hear()?;
     }
 }
 
 impl Run {
-    fn set_up(isolation: &Isolation, hookwire: &Path) -> Result<Self, Failure> {
+    fn set_up(isolation: &Isolation, hookwire: &Path, config: &Path) -> Result<Self, Failure> {
         let ear = Ear::until(PATIENCE);
-        let mut dispatcher =
-            ear.start(DISPATCHER, hookwire, ["serve", "--in-memory", "--listen", "127.0.0.1:0"])?;
+        let serve = ["serve", "--in-memory", "--listen", "127.0.0.1:0", "--config"];
+        let serve = serve.iter().map(Path::new).chain([config]);
+        let mut dispatcher = ear.start(DISPATCHER, hookwire, serve)?;
         let line = ear.hear()?.line.ok_or_else(|| dispatcher.gone())?;
         let listening: Listening = serde_json::from_str(&line).map_err(|_| Failure::Wrong(line))?;
         let address = listening.listening.first().ok_or_else(|| dispatcher.gone())?;
@@ -136,6 +151,11 @@ impl Run {
             run.hear()?;
         }
         Ok(run)
+    }
+
+    /// Of the dispatcher and of the healthy, so far.
+    fn cpu_ns(&mut self) -> Result<[u64; 2], Failure> {
+        Ok([self.dispatcher.cpu_ns()?, self.healthy.cpu_ns()?])
     }
 
     /// Takes the next thing said, and passes credit on.

@@ -56,6 +56,8 @@ pub const P50: Column = ("p50", |_, row| middle(row, Metric::P50Us, micros));
 pub const P50_RANGE: Column = ("min – max", |_, row| range(row.spread(Metric::P50Us), micros));
 /// 99 % took at most this.
 pub const P99: Column = ("p99", |_, row| middle(row, Metric::P99Us, micros));
+/// Its extremes.
+pub const P99_RANGE: Column = ("min – max", |_, row| range(row.spread(Metric::P99Us), micros));
 /// 99.9 % took at most this.
 pub const P999: Column = ("p99.9", |_, row| middle(row, Metric::P999Us, micros));
 /// The p50 beside Hookwire's.

@@ -9,7 +9,7 @@ use super::{
     },
 };
 use crate::{
-    isolation,
+    emit, isolation,
     results::{
         Metric, Row,
         Runtime::{self, CurrentThread, MultiThread},
@@ -21,12 +21,23 @@ use crate::{
 /// Both runtimes, each with how the report calls it.
 pub const RUNTIMES: [(Runtime, &str); 2] = [(CurrentThread, "current_thread"), (MultiThread, "multi-thread")];
 
+/// What `just instructions` has counted: a line for each number of subscribers.
+const INSTRUCTIONS: &str = include_str!("../../instructions.txt");
+
 /// All of them, in the order in which they were asked for.
 pub fn targets() -> Vec<Target> {
-    [one_subscriber(), fan_out(), latency(), drains(), ledger(), clients(), neighbours(), emitting()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let groups = [
+        one_subscriber(),
+        fan_out(),
+        latency(),
+        drains(),
+        ledger(),
+        instructions(),
+        clients(),
+        neighbours(),
+        emitting(),
+    ];
+    groups.into_iter().flatten().collect()
 }
 
 fn one_subscriber() -> Vec<Target> {
@@ -166,6 +177,29 @@ fn ledger() -> Vec<Target> {
     ]
 }
 
+/// Counted with callgrind and not in this run: what was committed when this was compiled.
+fn instructions() -> Vec<Target> {
+    vec![Target {
+        group: "Instructions, of `just instructions`",
+        what: "user instructions a delivery in the dispatcher".to_owned(),
+        better: Less,
+        floor: 600.0,
+        aim: Some(400.0),
+        write: |count| figure::grouped(count as u64),
+        read: Box::new(|_| {
+            let under = [("1 subscriber", 1), ("8 subscribers", 8)];
+            readings(under.map(|(name, subscribers)| (name, counted(INSTRUCTIONS, subscribers))))
+        }),
+    }]
+}
+
+/// The figure of a line such as `8 466`, by the subscribers before it.
+fn counted(file: &str, subscribers: u32) -> Option<f64> {
+    let figures = file.lines().filter_map(|line| line.split_once(' '));
+    let mut figures = figures.filter(|(count, _)| count.parse() == Ok(subscribers));
+    figures.next()?.1.parse().ok()
+}
+
 fn clients() -> Vec<Target> {
     stock::LANGUAGES
         .iter()
@@ -183,18 +217,15 @@ fn clients() -> Vec<Target> {
 }
 
 fn neighbours() -> Vec<Target> {
-    let compared = |rows: Rows<'_>, metric, compare: fn(f64, f64) -> f64| {
+    type Pair = (&'static str, &'static str);
+    let compared = |rows: Rows<'_>, pairs: &[Pair], metric, compare: fn(f64, f64) -> f64| {
         let median = |contender: &str| {
             let row = rows.scenario(Scenario::Isolation).find(|row| row.contender == contender)?;
             row.spread(metric).map(|spread| spread.median)
         };
-        let both = |(with, without): &(&'static str, &str)| Some((*with, median(with).zip(median(without))?));
-        readings(
-            isolation::PAIRS
-                .iter()
-                .filter_map(both)
-                .map(|(under, (with, without))| (under, Some(compare(with, without)))),
-        )
+        let both = |(with, without): &Pair| Some((*with, median(with).zip(median(without))?));
+        let figures = pairs.iter().filter_map(both);
+        readings(figures.map(|(under, (with, without))| (under, Some(compare(with, without)))))
     };
     const GROUP: &str = "Neighbours of a stalled, a slow and a crashing subscriber";
     vec![
@@ -204,15 +235,21 @@ fn neighbours() -> Vec<Target> {
             More,
             0.9,
             figure::times,
-            move |rows| compared(rows, Metric::DeliveriesPerSecond, |with, without| with / without),
+            move |rows| {
+                compared(rows, &isolation::RATES, Metric::DeliveriesPerSecond, |with, without| with / without)
+            },
         ),
         from_rows(
             GROUP,
-            "how far their p99 moves",
+            "how far their p99 moves, of paced events",
             Less,
             10_000.0,
             |us| figure::nanos(us * 1e3),
-            move |rows| compared(rows, Metric::P99Us, |with, without| (with - without).max(0.0)),
+            move |rows| {
+                compared(rows, &isolation::LATENCIES, Metric::P99Us, |with, without| {
+                    (with - without).max(0.0)
+                })
+            },
         ),
     ]
 }
@@ -225,10 +262,15 @@ fn emitting() -> Vec<Target> {
             Less,
             floor,
             |us| figure::nanos(us * 1e3),
-            move |rows| figures(rows.scenario(Scenario::Emit), metric),
+            move |rows| {
+                figures(rows.scenario(Scenario::Emit).filter(|row| row.contender != emit::WAKING), metric)
+            },
         )
     };
-    vec![asked("a call, p50", 1.0, Metric::P50Us), asked("a call, p99.9", 50.0, Metric::P999Us)]
+    vec![
+        asked("a call, p50; of a thread that wakes a runtime, see below", 1.0, Metric::P50Us),
+        asked("a call, p99.9; the same", 50.0, Metric::P999Us),
+    ]
 }
 
 /// A target with a floor alone.

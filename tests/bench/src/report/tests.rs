@@ -66,6 +66,19 @@ fn a_miss_is_named_as_one_and_what_is_absent_says_why() {
 }
 
 #[test]
+fn committed_instructions_are_judged_and_a_waking_thread_is_not() {
+    let call = |contender, us| row(Scenario::Emit, contender, 64, &[(Metric::P50Us, us)]);
+    let page = written(vec![call(crate::emit::WAKING, 20.0), call("1,000 a second, from a task", 0.5)]);
+    let line = |what: &str| page.lines().find(|line| line.contains(what)).unwrap();
+    assert!(line("a call, p50").ends_with("reached |"), "{}", line("a call, p50"));
+    let instructions = line("user instructions a delivery");
+    assert!(
+        instructions.contains("(1 subscriber)") && instructions.contains("(8 subscribers)"),
+        "{instructions}"
+    );
+}
+
+#[test]
 fn what_is_written_replaces_what_was() {
     let docs = tempfile::tempdir().unwrap();
     let stale = docs.path().join(FOLDER).join("stale.svg");
