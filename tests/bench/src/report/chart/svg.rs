@@ -65,8 +65,8 @@ text{fill:#f0f6fc}.quiet{fill:#9198a1}.paper{fill:#0d1117}.grid{stroke:#3d444d}.
 .second{fill:#3fb950;stroke:#3fb950}.third{fill:#ab7df8;stroke:#ab7df8}\
 .line{fill:none}rect.bar,.mark{stroke:none}}";
 
-/// The average width of a character at 13 pixels.
-const CHARACTER: f64 = 7.2;
+/// The average width of a character at 13 pixels, in the wider of the fonts that it may come to.
+const CHARACTER: f64 = 7.9;
 
 /// How wide a text will be at most, in pixels, give or take the reader's font.
 pub fn width_of(text: &str) -> f64 {
