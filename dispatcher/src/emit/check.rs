@@ -12,12 +12,17 @@ const MAX_NAME_BYTES: usize = 1024;
 
 /// Says what is wrong with an event, for machines and for people.
 pub(crate) fn check(event: &Given<'_>, max_event_bytes: u32) -> Result<(), (RefusalCode, String)> {
-    let size = event.size;
+    check_size(event.size, max_event_bytes)?;
+    names(event).and_then(|()| payload(event)).map_err(|text| (RefusalCode::Invalid, text))
+}
+
+/// Says whether an event is too large, whatever it says.
+pub(crate) fn check_size(size: usize, max_event_bytes: u32) -> Result<(), (RefusalCode, String)> {
     if size > max_event_bytes as usize {
         let text = format!("the event has {size} bytes, {max_event_bytes} are the most");
         return Err((RefusalCode::TooLarge, text));
     }
-    names(event).and_then(|()| payload(event)).map_err(|text| (RefusalCode::Invalid, text))
+    Ok(())
 }
 
 fn names(event: &Given<'_>) -> Result<(), String> {

@@ -9,6 +9,9 @@ use prost::{
     encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
 };
 
+/// Events in one Publish: each may be an empty one of two bytes, and is refused in a sentence of its own.
+const MAX_PUBLISHED: usize = 16 << 10;
+
 /// `GatewayEvent.hook`, length-delimited.
 const HOOK: u8 = 1 << 3 | 2;
 /// `GatewayEvent.session`, length-delimited.
@@ -73,6 +76,8 @@ pub(crate) enum Malformed {
     Length,
     #[error("a text is not UTF-8")]
     Text,
+    #[error("a Publish carries at most {MAX_PUBLISHED} events")]
+    Many,
 }
 
 impl<'a> Unread<'a> {
@@ -98,7 +103,11 @@ impl<'a> Unread<'a> {
     fn names(&mut self, session: &'a [u8]) {
         self.session = Some(match self.session.take() {
             None => Cow::Borrowed(session),
-            Some(before) => Cow::Owned([&before, session].concat()),
+            Some(before) => {
+                let mut whole = before.into_owned();
+                whole.extend_from_slice(session);
+                Cow::Owned(whole)
+            }
         });
     }
 
@@ -249,6 +258,9 @@ impl Published {
                     let behind = rest;
                     let event = delimited(&mut rest, behind)?;
                     let end = body.len() - rest.len();
+                    if events.len() == MAX_PUBLISHED {
+                        return Err(Malformed::Many);
+                    }
                     events.push(((end - event.len()) as u32, end as u32));
                 }
                 (field @ 1..=2, _) => return Err(Malformed::Type(field)),
@@ -258,9 +270,9 @@ impl Published {
         Ok(Self { first_publish_seq, body, events })
     }
 
-    /// The events in order; each is read as it is asked for.
-    pub(crate) fn events(&self) -> impl Iterator<Item = Result<Unread<'_>, Malformed>> {
-        self.events.iter().map(|(start, end)| Unread::decode(&self.body[*start as usize..*end as usize]))
+    /// The bytes of each event, in order.
+    pub(crate) fn events(&self) -> impl Iterator<Item = &[u8]> {
+        self.events.iter().map(|(start, end)| &self.body[*start as usize..*end as usize])
     }
 }
 
@@ -339,12 +351,35 @@ mod tests {
             let generated = v1::Publish::decode(&bytes[..]);
             match Published::read(bytes.into()) {
                 Ok(published) => {
-                    let events: Option<Vec<_>> = published.events().map(|event| event.ok()?.read().ok().map(|event| event.size)).collect();
+                    let events: Option<Vec<_>> =
+                        published.events().map(|event| Unread::decode(event).ok()?.read().ok().map(|it| it.size)).collect();
                     prop_assert_eq!(events.map(|it| it.len()), generated.ok().map(|it| it.events.len()));
                 }
                 Err(_) => prop_assert!(generated.is_err()),
             }
         }
+    }
+
+    fn length(of: usize) -> Vec<u8> {
+        let mut length = Vec::new();
+        prost::encoding::encode_varint(of as u64, &mut length);
+        length
+    }
+
+    #[test]
+    fn a_session_in_a_million_parts_is_read_at_once() {
+        let mut bytes = v1::SessionRef { key: "k".repeat(1 << 20), ..Default::default() }.encode_to_vec();
+        bytes = [b"\x12".to_vec(), length(bytes.len()), bytes].concat();
+        bytes.extend(b"\x12\x00".repeat(1 << 20));
+        let event = Unread::decode(&bytes).expect("an event");
+        assert_eq!(event.session.map(|session| session.len()), Some((1 << 20) + 4));
+    }
+
+    #[test]
+    fn a_publish_has_so_many_events_and_no_more() {
+        let publish = |events| Published::read(b"\x12\x00".repeat(events).into());
+        assert_eq!(publish(MAX_PUBLISHED).expect("a Publish").events().count(), MAX_PUBLISHED);
+        assert!(matches!(publish(MAX_PUBLISHED + 1), Err(Malformed::Many)));
     }
 
     #[test]
@@ -354,7 +389,8 @@ mod tests {
             v1::Publish { first_publish_seq: 0, events: vec![event.clone(), event] }.encode_to_vec();
         bytes.extend(v1::Publish { first_publish_seq: 7, events: vec![] }.encode_to_vec());
         let published = Published::read(bytes.into()).expect("a Publish");
-        let hooks: Vec<_> = published.events().map(|event| event.expect("an event").hook).collect();
+        let hooks: Vec<_> =
+            published.events().map(|event| Unread::decode(event).expect("an event").hook).collect();
         assert_eq!((published.first_publish_seq, hooks), (7, vec![&b"tick"[..], b"tick"]));
     }
 }

@@ -10,7 +10,7 @@ use hookwire_protocol::{
 
 use super::{
     boots::{GatewayIx, HeldStop, SourceId},
-    check::check,
+    check::{check, check_size},
     emitter::Emitted,
     encode::{self, Elements, EventId, Parts, Session, SessionParts},
     given::{Given, Malformed, Named, Payload, Published, Unread},
@@ -53,6 +53,11 @@ pub(crate) struct Lot {
 }
 
 impl Lot {
+    /// Counts what is known of the events, too: a tiny event is smaller than that.
+    fn is_full(&self) -> bool {
+        self.elements.len() + size_of_val(&*self.items) >= LOT_BYTES
+    }
+
     /// Makes room for what is to come, if that is like what came before.
     fn make_room(&mut self) {
         let expected = (self.to_come + 1) * self.mean;
@@ -155,7 +160,7 @@ impl Machine {
                     refused.push(v1::Refusal { publish_seq, code: code.into(), text });
                 }
             }
-            if self.lot.elements.len() >= LOT_BYTES {
+            if self.lot.is_full() {
                 self.fan_out();
             }
         }
@@ -175,9 +180,10 @@ impl Machine {
         &mut self,
         publisher: &Publisher<'_>,
         publish_seq: u64,
-        event: Result<Unread<'_>, Malformed>,
+        event: &[u8],
     ) -> Result<(), (RefusalCode, String)> {
-        let event = event.map_err(no_event)?;
+        check_size(event.len(), self.settings.max_event_bytes)?; // first: what is too large is not even looked into
+        let event = Unread::decode(event).map_err(no_event)?;
         let known = self.known(publisher.gateway, &event);
         let Some((hook, slot)) = known else {
             return self.take_in(publisher, publish_seq, event.read().map_err(no_event)?);
@@ -194,8 +200,7 @@ impl Machine {
     /// The hook, where it is none of those with a message of their own, and the session that the event belongs to.
     fn known(&self, gateway: GatewayIx, event: &Unread<'_>) -> Option<(u32, Option<Slot>)> {
         let hook = self.hooks.find(event.hook).filter(|hook| !self.hooks.is_typed(*hook))?;
-        let plain = matches!(event.payload, None | Some(Payload::Json(_)));
-        if !plain || event.size > self.settings.max_event_bytes as usize {
+        if !matches!(event.payload, None | Some(Payload::Json(_))) {
             return None;
         }
         match &event.session {

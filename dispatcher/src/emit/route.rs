@@ -26,19 +26,31 @@ use super::service::{GatewayService, Responses};
 const ATTACH: &str = "/hookwire.v1.GatewayService/Attach";
 const DRAIN: &str = "/hookwire.v1.GatewayService/Drain";
 
-/// `AttachRequest` with its Publish as bytes: on the wire it is the same.
+/// `AttachRequest` with its Publish as bytes. Parts of one, behind one another, are one.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Said {
-    #[prost(oneof = "Message", tags = "1, 2")]
-    pub(super) message: Option<Message>,
+    #[prost(message, optional, tag = "1")]
+    hello: Option<attach_request::Hello>,
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    publish: Vec<Bytes>,
 }
 
-#[derive(Clone, PartialEq, prost::Oneof)]
+/// What a gateway said.
 pub(super) enum Message {
-    #[prost(message, tag = "1")]
     Hello(attach_request::Hello),
-    #[prost(bytes = "bytes", tag = "2")]
     Publish(Bytes),
+}
+
+impl Said {
+    /// `None` for a kind of message that only a later version knows, or for two at once.
+    pub(super) fn message(mut self) -> Option<Message> {
+        match (self.hello, self.publish.len()) {
+            (Some(hello), 0) => Some(Message::Hello(hello)),
+            (None, 1) => self.publish.pop().map(Message::Publish),
+            (None, 2..) => Some(Message::Publish(self.publish.concat().into())),
+            (None, 0) | (Some(_), _) => None,
+        }
+    }
 }
 
 type Answer<T> = Pin<Box<dyn Future<Output = Result<T, Status>> + Send>>;

@@ -167,7 +167,7 @@ impl Reader {
         let first = timeout(hello_timeout, self.inbound.message()).await.map_err(|_| {
             Status::deadline_exceeded(format!("no Hello came within {hello_timeout:?} of the call"))
         })?;
-        let hello = match first.map_err(unreadable)?.and_then(|request| request.message) {
+        let hello = match first.map_err(unreadable)?.and_then(Said::message) {
             Some(Message::Hello(hello)) => hello,
             _ => return Err(Status::invalid_argument("the first message of a stream is its Hello")),
         };
@@ -181,7 +181,7 @@ impl Reader {
     async fn read(&mut self) -> Result<(), Ended> {
         loop {
             let message = match self.inbound.message().await {
-                Ok(Some(request)) => request.message,
+                Ok(Some(request)) => request.message(),
                 Ok(None) => return Ok(()),
                 Err(status) => return Err(Ended::Refused(unreadable(status))),
             };

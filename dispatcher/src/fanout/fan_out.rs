@@ -10,10 +10,6 @@ use crate::{
     settle::life::agent_and_key,
 };
 
-/// A subscriber that wants less than one part in so many of a lot's bytes gets a copy: whoever holds one event holds
-/// the whole lot, and a queue is bounded by the sizes of its events.
-const SPARSE: u64 = 4;
-
 impl Machine {
     /// Hands the lot to every queue that wants any of it: the same bytes to all.
     pub(crate) fn fan_out(&mut self) {
@@ -53,7 +49,7 @@ impl Subscriber {
         }
         let wanted: Vec<_> = self.wanted(lot).collect();
         let size: u64 = wanted.iter().map(|run| run.span.bytes()).sum();
-        if self.stream.is_none() || size >= lot.span.bytes() / SPARSE {
+        if self.stream.is_none() || !lot.is_sparse(size) {
             return wanted.into_iter().for_each(|run| self.take(run, counters));
         }
         if !wanted.is_empty() {

@@ -126,7 +126,7 @@ impl Queue {
     pub(crate) fn hold_front(&mut self) {
         let Some(event) = self.take_front(1) else { return };
         let incarnation = event.span.items()[0].life.incarnation;
-        self.held.entry(incarnation).or_default().push_back(event);
+        self.held.entry(incarnation).or_default().push_back(event.alone());
     }
 
     /// The start is written, or never will be: its events go back to where they stood.
@@ -182,17 +182,9 @@ impl Queue {
         Some(run.take_front(count))
     }
 
+    /// No run reaches from before it to behind it: it was the front of its own.
     fn put_back(&mut self, event: Run) {
         let at = self.ready.partition_point(|run| run.position() < event.position());
-        // The run before it may reach beyond it.
-        if let Some(before) = at.checked_sub(1).and_then(|before| self.ready.get_mut(before)) {
-            let earlier = before.span.items().partition_point(|item| item.position < event.position());
-            if earlier < before.span.len() {
-                let front = before.take_front(earlier);
-                let behind = std::mem::replace(before, front);
-                self.ready.insert(at, behind);
-            }
-        }
         self.ready.insert(at, event);
     }
 
@@ -234,12 +226,19 @@ fn extract(runs: &mut VecDeque<Run>, goes: impl Fn(&Item) -> bool) -> Vec<Run> {
         return taken;
     }
     for run in std::mem::take(runs) {
-        for event in run.singles() {
-            if event.span.items().iter().any(&goes) {
-                taken.push(event);
-            } else {
-                append(runs, event);
+        let items = run.span.items();
+        let mut from = 0;
+        for at in (0..items.len()).filter(|at| goes(&items[*at])) {
+            if from < at {
+                runs.push_back(run.part(from, at).alone());
             }
+            taken.push(run.part(at, at + 1).alone());
+            from = at + 1;
+        }
+        match from {
+            0 => append(runs, run),
+            _ if from < items.len() => runs.push_back(run.part(from, items.len()).alone()),
+            _ => {}
         }
     }
     taken
@@ -323,6 +322,22 @@ mod tests {
         let taken: Vec<_> = queue.take_life(7, 4).iter().map(Run::position).collect();
         assert_eq!(taken, [1, 3], "what came after the end at 4 is late, and stays");
         assert_eq!((queue.len(), queue.bytes()), (2, 2));
+    }
+
+    #[test]
+    fn what_is_set_aside_or_left_over_keeps_nothing_else_alive() {
+        let lot = || run(&[(1, 7, 10), (2, 8, 990), (3, 9, 10)]);
+        let kept = |run: &Run| run.range().0.len();
+        let mut queue = Queue::new(9, 10_000, WhenFull::DropOldest);
+        queue.push(lot());
+        queue.hold_front();
+        queue.release(7);
+        assert_eq!(queue.front_run().map(kept), Some(10));
+
+        let mut queue = Queue::new(9, 10_000, WhenFull::DropOldest);
+        queue.push(lot());
+        assert_eq!(queue.take_life(8, 9).iter().map(kept).collect::<Vec<_>>(), [1010], "it is most of it");
+        assert_eq!(queue.ready.iter().map(kept).collect::<Vec<_>>(), [10, 10]);
     }
 
     #[test]

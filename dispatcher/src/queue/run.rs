@@ -6,6 +6,9 @@ use bytes::{Bytes, BytesMut};
 
 use crate::settle::lives::LifeRef;
 
+/// Less than one part in so many is a waste: it gets a copy.
+const SPARSE: u64 = 4;
+
 /// One event that was taken in with others: what is known of it, and where its bytes are in theirs.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
@@ -116,6 +119,17 @@ impl Run {
 
     pub(crate) fn take_front(&mut self, count: usize) -> Self {
         Self { span: self.span.take_front(count), bytes: self.bytes.clone() }
+    }
+
+    /// This run without those that it came with, where they are most of what it keeps alive.
+    pub(crate) fn alone(self) -> Self {
+        if self.is_sparse(self.span.bytes()) { Self::copy(&[self]) } else { self }
+    }
+
+    /// Whether so many bytes are too few to keep alive all that these ones were taken in with: a queue is bounded by
+    /// the sizes of its events.
+    pub(crate) fn is_sparse(&self, wanted: u64) -> bool {
+        wanted < self.bytes.len() as u64 / SPARSE
     }
 
     /// Event by event.

@@ -153,6 +153,9 @@ impl Batch {
         let head = self.head();
         let start = HEAD_BYTES - head.len();
         self.copied[start..HEAD_BYTES].copy_from_slice(&head);
+        if self.copied.capacity() / 2 > self.copied.len() {
+            self.copied.shrink_to_fit(); // a transport may hold many small ones
+        }
         let (copied, mut start, mut end) = (Bytes::from(self.copied), start, HEAD_BYTES);
         let mut pieces = Vec::with_capacity(self.pieces.len() + 1);
         for piece in self.pieces {

@@ -228,10 +228,12 @@ impl Machine {
         let subscriber = self.registry.at(ix);
         // A drain that is over by now brought it before CaughtUp, where nothing live may stand.
         let early = subscriber.stream.as_ref().is_some_and(|stream| stream.phase != Phase::Live);
-        if drains || early {
+        let events = if drains || early {
             subscriber.shed_life(life.incarnation, decided, &mut self.counters);
-        }
-        let events = subscriber.queue.take_life(life.incarnation, decided);
+            Vec::new()
+        } else {
+            subscriber.queue.take_life(life.incarnation, decided)
+        };
         let Some(stream) = &mut subscriber.stream else { return };
         let lane = if lane == Lane::First { &mut stream.first } else { &mut stream.live };
         if let Some(Turn { due: Due::End { swept, .. }, .. }) = lane.front_mut() {

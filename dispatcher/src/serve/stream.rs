@@ -61,6 +61,14 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
+    /// The event that its session's end took along.
+    pub(crate) fn event(&self) -> Option<&Run> {
+        match &self.due {
+            Due::Event(event) => Some(event),
+            _ => None,
+        }
+    }
+
     /// What nothing that is queued now stands before.
     pub(crate) fn overdue(kind: BatchKind, due: Due) -> Self {
         Self { position: 0, kind, due }

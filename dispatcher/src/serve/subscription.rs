@@ -1,5 +1,7 @@
 //! A plugin comes, takes over, goes.
 
+use std::collections::VecDeque;
+
 use hookwire_protocol::v1::{
     self, BatchKind, GapCause, GoodbyeReason, RetentionKind, WhenFull, subscribe_request, subscribe_response,
 };
@@ -88,8 +90,12 @@ impl Machine {
             let Some(stream) = &mut subscriber.stream else { continue };
             let due = stream.first.drain(..).chain(stream.live.drain(..));
             let told = |turn: &Turn| matches!(turn.due, Due::GatewayStop(..) | Due::Control(_));
-            stream.first = due.filter(told).collect();
+            let (told, untold): (VecDeque<_>, VecDeque<_>) = due.partition(told);
+            stream.first = told;
             stream.goodbye.get_or_insert_with(|| goodbye.clone());
+            let mut lost = Lost::default();
+            untold.iter().filter_map(Turn::event).for_each(|event| lost.add_all(event));
+            subscriber.lose(GapCause::Drain, lost, &mut self.counters);
             self.wake(ix);
         }
     }
@@ -234,10 +240,7 @@ impl Machine {
         self.streams.remove(&stream.id);
         self.retries.retain(|_, (id, _)| *id != stream.id);
         let mut lost = subscriber.queue.shed_all();
-        let taken_along = stream.first.iter().chain(&stream.live).filter_map(|turn| match &turn.due {
-            Due::Event(event) => Some(event),
-            _ => None,
-        });
+        let taken_along = stream.first.iter().chain(&stream.live).filter_map(Turn::event);
         taken_along.for_each(|event| lost.add_all(event));
         lost.merge(stream.into_lost());
         let subscriber = self.registry.at(ix);

@@ -47,7 +47,8 @@ impl Machine {
     }
 }
 
-/// A start that is wanted, waits for no earlier life's end, and fits.
+/// A start that is wanted, waits for no earlier life's end, and fits. As in `write.rs`, less what [`Machine::write_turns`]
+/// has ruled out: who wants it holds it already and has no entry, and with an empty queue no event of its waits.
 fn write_start(lives: &Lives, marks: &mut Marks, life: LifeRef, batch: &mut Batch) -> bool {
     let Some(held) = lives.get(life) else { return false };
     let writes = marks.wants(life.slot) && !held.has_earlier() && has_room(batch, held.start().len());
@@ -58,7 +59,8 @@ fn write_start(lives: &Lives, marks: &mut Marks, life: LifeRef, batch: &mut Batc
     writes
 }
 
-/// An end that is due, not written yet, and fits.
+/// An end that is due, not written yet, and fits. As in `write.rs`, less what [`Machine::write_turns`] has ruled out: nothing
+/// is replayed any more, and no start waits for it.
 fn write_end(lives: &Lives, marks: &mut Marks, life: LifeRef, batch: &mut Batch) -> bool {
     let Some(end) = lives.get(life).and_then(|held| held.end()) else { return false };
     let due = marks.is_settled(life.slot) && !marks.end_is_written(life.slot);

@@ -29,12 +29,12 @@ impl Machine {
             stream.filter(|stream| stream.phase != Phase::Live).into_iter().for_each(|it| it.replayed += 1);
         }
         let turn = match lane {
-            Lane::First | Lane::Live | Lane::Queue => self.pop(ix, lane).map(|turn| turn.due),
             Lane::Announcements => {
                 let Some(stream) = &mut self.registry.at(ix).stream else { return };
                 stream.announced += 1;
                 stream.announcements.pop_front().map(Due::Start)
             }
+            _ => self.pop(ix, lane).map(|turn| turn.due),
         };
         match turn {
             Some(Due::Start(life)) => self.write_start(ix, life, batch),

@@ -116,6 +116,11 @@ impl Bits {
         self.len
     }
 
+    /// Whether the slot is in it.
+    pub(crate) fn has(&self, slot: u32) -> bool {
+        self.word(slot) & bit(slot) != 0
+    }
+
     /// The word that the slot is in.
     pub(crate) fn word(&self, slot: u32) -> u64 {
         self.words.get(slot)

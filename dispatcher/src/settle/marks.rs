@@ -17,7 +17,9 @@ pub(crate) struct Marks {
     pages: Pages<Word>,
     open: usize,
     settled: usize,
-    unwritten: usize,
+    /// Ends that are decided, due (now, or once the start is settled), and not written on the present stream. Apart: few
+    /// of them must not cost a look at all that is open.
+    unwritten: Bits,
 }
 
 /// The marks of 64 slots, side by side: whoever asks for one asks for another.
@@ -33,8 +35,6 @@ struct Word {
     start_written: u64,
     /// Ends that were written on the present stream.
     end_written: u64,
-    /// Ends that are decided, due (now, or once the start is settled), and not written on the present stream.
-    unwritten: u64,
 }
 
 impl Marks {
@@ -60,7 +60,7 @@ impl Marks {
 
     /// Whether a life has ended and its end is still to be written on this stream.
     pub(crate) fn is_unwritten(&self, slot: Slot) -> bool {
-        self.has(slot, |word| word.unwritten)
+        self.unwritten.has(slot)
     }
 
     /// Whether the subscriber is due anything of this life.
@@ -69,11 +69,11 @@ impl Marks {
     }
 
     pub(crate) fn unwritten(&self) -> impl Iterator<Item = Slot> + '_ {
-        self.all(|word| word.unwritten)
+        self.unwritten.iter()
     }
 
     pub(crate) fn unwritten_len(&self) -> usize {
-        self.unwritten
+        self.unwritten.len()
     }
 
     pub(crate) fn open(&self) -> impl Iterator<Item = Slot> + '_ {
@@ -117,19 +117,14 @@ impl Marks {
     }
 
     pub(crate) fn write_end(&mut self, slot: Slot) {
-        let bit = bit(slot);
-        let was = self.pages.set(slot, |word| {
-            word.end_written |= bit;
-            remove(&mut word.unwritten, bit)
-        });
-        self.unwritten -= usize::from(was);
+        self.pages.set(slot, |word| word.end_written |= bit(slot));
+        self.unwritten.remove(slot);
     }
 
     /// The life has ended.
     pub(crate) fn decide(&mut self, slot: Slot) {
         if self.holds(slot) {
-            let fresh = self.pages.set(slot, |word| insert(&mut word.unwritten, bit(slot)));
-            self.unwritten += usize::from(fresh);
+            self.unwritten.insert(slot);
         }
     }
 
@@ -150,22 +145,19 @@ impl Marks {
             word.end_written &= !bit;
             *open -= usize::from(remove(&mut word.open, bit));
             *settled -= usize::from(remove(&mut word.settled, bit));
-            *unwritten -= usize::from(remove(&mut word.unwritten, bit));
         });
+        unwritten.remove(slot);
     }
 
     /// A stream ended: nothing is written on the next one.
     pub(crate) fn forget_written(&mut self, ended: impl Fn(Slot) -> bool) {
         let words: Vec<_> = self.pages.words().collect();
         for (first, word) in words {
-            let due = slots(first, word.open | word.want).filter(|slot| ended(*slot));
-            let due = due.fold(0, |due, slot| due | bit(slot));
-            self.pages.set(first, |word| {
-                (word.start_written, word.end_written) = (0, 0);
-                word.unwritten |= due;
-            });
+            for slot in slots(first, word.open | word.want).filter(|slot| ended(*slot)) {
+                self.unwritten.insert(slot);
+            }
+            self.pages.set(first, |word| (word.start_written, word.end_written) = (0, 0));
         }
-        self.unwritten = self.unwritten().count();
     }
 
     fn has(&self, slot: Slot, mark: impl Fn(Word) -> u64) -> bool {

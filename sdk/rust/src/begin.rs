@@ -1,18 +1,17 @@
-//! How a handler is begun: at once, where the stream is read. One that waits goes on in a task of its own.
+//! How a handler is begun: on a current-thread runtime at once, where the stream is read; one that waits goes on in a
+//! task of its own.
 //!
-//! Most handlers answer without waiting, and a task costs more than all the rest of a delivery. But one that
-//! blocks its thread would hold up the stream and every other handler: where that is seen, those that follow get
-//! a task from the beginning.
+//! Most handlers answer without waiting, and a task costs more than all the rest of a delivery. But one that blocks its
+//! thread would hold up the stream and the stop signal: where there are other threads, each has a task from the beginning.
 
 use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, Waker},
-    time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::{
     outcome::{IntoOutcome, Outcome},
@@ -33,15 +32,6 @@ impl<F: Future<Output: IntoOutcome> + Send> Answering for F {
     }
 }
 
-/// How long a handler may hold the thread before it counts as one that blocks.
-const QUICK: Duration = Duration::from_micros(200);
-
-/// Two that block within so many are no accident; one alone may be the machine's.
-const PATIENCE: u32 = 64;
-
-/// How many are begun in tasks then, until the next is tried without.
-const WARY: u32 = 256;
-
 /// How many are begun at once in one turn: behind them the stream, its Acks and the signal are looked after.
 const AT_ONCE: u32 = 512;
 
@@ -56,53 +46,29 @@ pub(crate) enum Begun {
 /// Where the next handler is begun.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
-    /// When the last one gave the thread back, where the next follows at once.
-    since: Option<Instant>,
+    /// Whether the runtime has this thread alone; `None` until it is known.
+    alone: Option<bool>,
     /// How many more may be begun at once in this turn.
     at_once: u32,
-    /// Rises when one blocks, and falls with each that does not.
-    blocked: u32,
-    /// How many more get a task because others blocked.
-    wary: u32,
 }
 
 impl Pace {
     /// A turn begins.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub(crate) fn turn(&mut self) {
-        self.pause();
-        self.at_once = AT_ONCE;
-    }
-
-    /// What passed until now is no handler's time.
-    pub(crate) fn pause(&mut self) {
-        self.since = None;
+        let alone = || Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread;
+        self.at_once = if *self.alone.get_or_insert_with(alone) { AT_ONCE } else { 0 };
     }
 
     /// Begins one. It never panics, whatever the author's code does.
     pub(crate) fn begin<I: Send + 'static>(&mut self, handler: &Handler<I>, input: I) -> Begun {
-        if self.wary > 0 || self.at_once == 0 {
-            self.wary = self.wary.saturating_sub(1);
-            self.pause();
+        let Some(left) = self.at_once.checked_sub(1) else {
             return Begun::Waits(Box::pin(outcome_of(handler.clone(), input)));
-        }
-        self.at_once -= 1;
-        let since = self.since.take().unwrap_or_else(Instant::now);
-        let begun = begin(handler, input);
-        let now = Instant::now();
-        self.judge(now - since);
-        self.since = Some(now);
-        begun
-    }
-
-    fn judge(&mut self, took: Duration) {
-        if took <= QUICK {
-            self.blocked = self.blocked.saturating_sub(1);
-        } else if self.blocked == 0 {
-            self.blocked = PATIENCE;
-        } else {
-            self.wary = WARY;
-            self.blocked = 1; // the next one tried decides
-        }
+        };
+        self.at_once = left;
+        begin(handler, input)
     }
 }
 
@@ -142,8 +108,6 @@ fn caught<T>(author: impl FnOnce() -> T) -> Result<T, Outcome> {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
-
     use super::*;
     use crate::routes::handler;
 
@@ -175,54 +139,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_that_waits_goes_on_in_a_task() {
-        let waits = handler(|()| async { tokio::time::sleep(Duration::from_secs(1)).await });
-        let Begun::Waits(answer) = Pace::default().begin(&waits, ()) else { panic!("it sleeps") };
+        let waits = handler(|()| async { tokio::time::sleep(std::time::Duration::from_secs(1)).await });
+        let mut pace = Pace::default();
+        pace.turn();
+        let Begun::Waits(answer) = pace.begin(&waits, ()) else { panic!("it sleeps") };
         assert_eq!(tokio::spawn(finish(answer)).await.expect("no panic"), Outcome::Ok);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn where_two_block_the_others_get_tasks() {
-        // The clock stands still but for this.
-        let blocking = handler(|()| {
-            // Its first poll is all that moves the clock.
-            let _ = pin!(tokio::time::advance(QUICK * 2)).poll(&mut Context::from_waker(Waker::noop()));
-            std::future::ready(())
-        });
-        let quick = handler(|()| std::future::ready(()));
-        let mut pace = Pace::default();
-        pace.turn();
-        assert!(is_done(&pace.begin(&blocking, ())));
-        for _ in 0..PATIENCE {
-            assert!(is_done(&pace.begin(&quick, ())), "one alone is forgiven");
-        }
-        assert!(is_done(&pace.begin(&blocking, ())));
-        for _ in 0..2 {
-            assert!(is_done(&pace.begin(&blocking, ())), "begun before it was known");
-            for _ in 0..WARY {
-                pace.turn();
-                assert!(!is_done(&pace.begin(&quick, ())));
-            }
-        }
-        for _ in 0..3 {
-            assert!(is_done(&pace.begin(&quick, ())), "tried again, and forgiven");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn only_a_handlers_own_time_counts() {
-        let quick = handler(|()| std::future::ready(()));
-        let mut pace = Pace::default();
-        for _ in 0..4 {
-            pace.turn();
-            tokio::time::advance(QUICK * 2).await;
-            assert!(is_done(&pace.begin(&quick, ())), "what passes between two turns is nobody's");
-            pace.pause();
-            tokio::time::advance(QUICK * 2).await;
-            assert!(is_done(&pace.begin(&quick, ())), "nor is a pause");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_turn_ends() {
         let quick = handler(|()| std::future::ready(()));
         let mut pace = Pace::default();
@@ -233,5 +157,12 @@ mod tests {
             }
             assert!(!is_done(&pace.begin(&quick, ())));
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn where_there_are_other_threads_none_holds_up_the_stream() {
+        let mut pace = Pace::default();
+        pace.turn();
+        assert!(!is_done(&pace.begin(&handler(|()| std::future::ready(())), ())));
     }
 }

@@ -152,7 +152,6 @@ impl Work {
             let begun = self.pace.begin(handler, delivery);
             return self.take_down(seq, remember, begun);
         }
-        self.pace.pause();
         let id: Arc<str> = delivery.id().into();
         self.in_hand.insert(id.clone(), vec![seq]);
         let (lane, handler) = (lane.into(), handler.clone());

@@ -128,3 +128,21 @@ fn a_stream_is_woken_once_until_it_pulls() {
     let effects = machine.take_step().effects;
     assert!(matches!(effects.as_slice(), [Effect::Ready(StreamId(0))]), "{effects:?}");
 }
+
+#[test]
+fn what_an_end_took_along_is_counted_where_the_stop_overtakes_it() {
+    let mut machine = machine();
+    let stream = StreamId(0);
+    subscribe(&mut machine, stream, subscribe_request::Hello { max_in_flight: 1, ..Default::default() });
+    let events = (0..400).map(|_| event("tick", "s1")).collect();
+    publish(&mut machine, 1, events);
+    pull(&mut machine, stream);
+    let settled = AckException { seq: 1, status: AckStatus::Ok.into(), ..Default::default() };
+    machine.ack(Now::default(), stream, &Ack { through_seq: 0, exceptions: vec![settled] });
+    publish(&mut machine, 401, vec![event(hook::SESSION_END, "s1")]);
+    let written = machine.counters.deliveries;
+    assert!(machine.pull(Now::default(), stream).is_some(), "a batch of what the end took along");
+    let taken_along = machine.counters.deliveries - written;
+    machine.farewell(Now::default(), &Default::default());
+    assert_eq!(machine.counters.deliveries_lost, 400 - 1 - taken_along);
+}
