@@ -26,9 +26,14 @@ pub fn facts() -> Machine {
     Machine {
         cpu: field(&read("/proc/cpuinfo"), "model name").unwrap_or_default(),
         cores: thread::available_parallelism().map_or(0, |cores| cores.get() as u32),
-        kernel: format!("Linux {}", read("/proc/sys/kernel/osrelease").trim()),
+        kernel: format!("Linux {}", version(&read("/proc/sys/kernel/osrelease"))),
         memory_bytes: memory_kib << 10,
     }
+}
+
+/// The numbers of a kernel's release: what a distributor adds to them says nothing.
+fn version(release: &str) -> &str {
+    release.trim().split('-').next().unwrap_or_default()
 }
 
 /// What is installed, and what this is built of.
