@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use hookwire_protocol::v1::{self, SessionEndReason, StopReason, subscribe_response};
+use hookwire_protocol::v1::{self, GapCause, SessionEndReason, StopReason, subscribe_response};
 
 use super::{
     DrainOrder,
@@ -13,8 +13,9 @@ use super::{
 };
 use crate::{
     emit::boots::GatewayIx,
-    fanout::registry::SubscriberIx,
+    fanout::registry::{Subscriber, SubscriberIx},
     machine::Machine,
+    queue::run::Item,
     serve::stream::{Due, Phase, Turn},
     settle::{decide::Ending, lives::LifeRef},
 };
@@ -62,9 +63,18 @@ impl Machine {
         id
     }
 
-    /// At a drain no start is written any more: one without an entry goes together with its end.
+    /// At a drain no start is written any more: one without an entry goes together with its end, and its events, which
+    /// wait for it, are lost.
     fn cancel_starts_of(&mut self, gateway: GatewayIx) {
         for ix in self.registry.indices() {
+            let Self { registry, lives, counters, .. } = self;
+            let Subscriber { queue, marks, .. } = registry.at(ix);
+            let startless = |event: &Item| {
+                let wanted = event.life.incarnation > 0 && marks.wants(event.life.slot);
+                wanted && lives.get(event.life).is_some_and(|life| life.gateway() == gateway)
+            };
+            let lost = queue.shed(startless);
+            registry.at(ix).lose(GapCause::Drain, lost, counters);
             let wanted: Vec<_> = self.registry.at(ix).marks.wanted_of(self.lives.of(gateway)).collect();
             wanted.into_iter().for_each(|slot| self.cancel_start(ix, slot));
         }

@@ -39,16 +39,19 @@ pub(super) struct Said {
 pub(super) enum Message {
     Hello(attach_request::Hello),
     Publish(Bytes),
+    /// Which of them is meant, nobody can tell.
+    Both,
 }
 
 impl Said {
-    /// `None` for a kind of message that only a later version knows, or for two at once.
+    /// `None` for a kind of message that only a later version knows.
     pub(super) fn message(mut self) -> Option<Message> {
         match (self.hello, self.publish.len()) {
             (Some(hello), 0) => Some(Message::Hello(hello)),
             (None, 1) => self.publish.pop().map(Message::Publish),
             (None, 2..) => Some(Message::Publish(self.publish.concat().into())),
-            (None, 0) | (Some(_), _) => None,
+            (Some(_), 1..) => Some(Message::Both),
+            (None, 0) => None,
         }
     }
 }

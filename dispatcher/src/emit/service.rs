@@ -200,6 +200,10 @@ impl Reader {
                     let status = Status::invalid_argument("a stream has one Hello, its first message");
                     return Err(Ended::Refused(status));
                 }
+                Some(Message::Both) => {
+                    let status = Status::invalid_argument("a message is a Hello or a Publish, not both");
+                    return Err(Ended::Refused(status));
+                }
                 // A kind of message that only a later version knows.
                 None => {}
             }

@@ -162,7 +162,8 @@ impl Queue {
         Lost { events, bytes: std::mem::take(&mut self.bytes) }
     }
 
-    fn shed(&mut self, goes: impl Fn(&Item) -> bool) -> Lost {
+    /// Loses what is to go.
+    pub(crate) fn shed(&mut self, goes: impl Fn(&Item) -> bool) -> Lost {
         let mut lost = Lost::default();
         extract(&mut self.ready, &goes).iter().for_each(|event| lost.add_all(event));
         self.held.retain(|_, events| {

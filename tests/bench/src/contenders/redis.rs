@@ -1,4 +1,4 @@
-//! Redis Streams: XADD in a pipeline, XREADGROUP of up to 256, one XACK for each of those.
+//! Redis Streams: XADD in a pipeline, XREADGROUP of up to 256, one XACK for each read of those.
 
 use bytes::Bytes;
 use hookwire_protocol::v1::Event;

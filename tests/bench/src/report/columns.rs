@@ -143,7 +143,11 @@ fn middle(row: &Row, metric: Metric, write: fn(f64) -> String) -> String {
     written(median(row, metric), write)
 }
 
+/// The daemon stands in tables of both runtimes, and is of one: beside the other's rows a share would mislead.
 fn share(rows: Rows<'_>, row: &Row, of: &str, metric: Metric) -> String {
+    if row.contender == names::DAEMON && of != names::DAEMON {
+        return String::new();
+    }
     let theirs = rows.median(Key::of(row).to(of), metric);
     written(ratio(median(row, metric), theirs), figure::times)
 }

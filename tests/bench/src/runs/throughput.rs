@@ -64,7 +64,7 @@ const ENTRIES: [Entry; 8] = [
             "Redis Streams",
             Contender::Redis,
             200_000,
-            "no log, no snapshots; XADD in a pipeline, XREADGROUP COUNT 256, one XACK for each",
+            "no log, no snapshots; XADD in a pipeline, XREADGROUP COUNT 256, one XACK for each read",
         )
     },
 ];

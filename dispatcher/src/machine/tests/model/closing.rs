@@ -230,6 +230,7 @@ impl Model {
         for ix in self.plugins.keys().copied().collect::<Vec<_>>() {
             let wanted = self.plugins[&ix].wanted.iter().copied();
             let wanted: Vec<_> = wanted.filter(|life| self.lives[life].gateway == gateway).collect();
+            self.plugins.get_mut(&ix).unwrap().cancelled.extend(&wanted);
             wanted.into_iter().for_each(|life| self.cancel(ix, life));
         }
     }

@@ -21,6 +21,8 @@ pub(in crate::machine::tests) struct Plugin {
     pub(in crate::machine::tests) entries: BTreeMap<u64, bool>,
     /// Lives whose start it is still to be handed.
     pub(in crate::machine::tests) wanted: BTreeSet<u64>,
+    /// Lives whose start a drain has cancelled: nothing of them is delivered any more.
+    pub(in crate::machine::tests) cancelled: BTreeSet<u64>,
     /// Other events that it was to get and that were neither delivered nor counted as lost yet.
     pub(in crate::machine::tests) outstanding: u64,
     /// Those that it got, by number.
@@ -104,6 +106,7 @@ impl Plugin {
             stream: None,
             entries: BTreeMap::new(),
             wanted: BTreeSet::new(),
+            cancelled: BTreeSet::new(),
             outstanding: 0,
             had: BTreeSet::new(),
             ends_written: BTreeSet::new(),

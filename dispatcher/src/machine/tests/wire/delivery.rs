@@ -224,6 +224,7 @@ fn observe_other(model: &mut Model, ix: usize, kind: BatchKind, event: &v1::Even
     rule!(at > stream.began, "of an earlier stream");
     if !late && incarnation > 0 {
         rule!(!plugin.wanted.contains(&incarnation), "before its start");
+        rule!(!plugin.cancelled.contains(&incarnation), "of a life whose start a drain has cancelled");
         rule!(!plugin.ends_written.contains(&incarnation), "behind its end");
         let last = plugin.session_seqs.entry(incarnation).or_default();
         rule!(*last < event.session_seq, "session_seq {} behind {last}", event.session_seq);
