@@ -80,8 +80,6 @@ pub const DRAIN_OF_OURS: Column =
     ("of Hookwire's", |rows, row| share(rows, row, names::DAEMON, Metric::DrainMs));
 
 /// What a subscriber's memory of a session takes.
-pub const PAIR_BYTES: Column =
-    ("a (subscriber, session)", |_, row| middle(row, Metric::BytesPerPair, figure::bytes));
 /// What a session takes.
 pub const SESSION_BYTES: Column = ("a session", |_, row| middle(row, Metric::BytesPerSession, figure::bytes));
 /// What the process took at its largest.

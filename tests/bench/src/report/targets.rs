@@ -31,7 +31,6 @@ pub fn targets() -> Vec<Target> {
         fan_out(),
         latency(),
         drains(),
-        ledger(),
         instructions(),
         clients(),
         neighbours(),
@@ -158,23 +157,6 @@ fn drain_is_faster(peer: &'static str, floor: f64) -> Target {
 
 fn drain(contender: &str, runtime: Runtime, sessions: u64, subscribers: u32) -> Key<'_> {
     Key { scenario: Scenario::Drain, sessions: Some(sessions), ..throughput(contender, runtime, subscribers) }
-}
-
-fn ledger() -> Vec<Target> {
-    let asked = |what: &str, floor, metric| {
-        from_rows(
-            "Ledger, at 100,000 sessions × 32 subscribers",
-            what,
-            Less,
-            floor,
-            figure::bytes,
-            move |rows| figures(rows.scenario(Scenario::Ledger), metric),
-        )
-    };
-    vec![
-        asked("memory a (subscriber, session)", 2.0, Metric::BytesPerPair),
-        asked("memory a session beyond its own event", 60.0, Metric::BytesPerSession),
-    ]
 }
 
 /// Counted with callgrind and not in this run: what was committed when this was compiled.
