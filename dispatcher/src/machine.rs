@@ -17,7 +17,7 @@ use crate::{
     drain::{Closings, Ticket},
     emit::{
         boots::{GatewayIx, Gateways, SourceId},
-        publish::Lot,
+        lot::Lot,
     },
     fanout::{
         catalogue::Hooks,

@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub mod emitter;
 pub(crate) mod encode;
 pub(crate) mod given;
+pub(crate) mod lot;
 pub(crate) mod publish;
 mod route;
 pub(crate) mod service;

@@ -1,8 +1,5 @@
 //! What a gateway publishes is taken in: it starts and ends lives, or is fanned out.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use hookwire_protocol::{
     hook,
     v1::{self, RefusalCode, SessionEndReason, StopReason},
@@ -12,23 +9,19 @@ use super::{
     boots::{GatewayIx, HeldStop, SourceId},
     check::{check, check_size},
     emitter::Emitted,
-    encode::{self, Elements, EventId, Parts, Session, SessionParts},
+    encode::{self, EventId, Parts, Session, SessionParts},
     given::{Given, Malformed, Named, Payload, Published, Unread},
 };
 use crate::{
     fanout::catalogue::MAX_HOOKS,
     machine::{Machine, Now},
-    queue::run::{Item, Run},
+    queue::run::Item,
     settle::{
         decide::{Beginning, Ending},
         journal::Record,
         lives::{Life, LifeRef, Slot},
     },
 };
-
-/// A lot that has come to this size is fanned out before the rest of its batch: what a slow reader holds, it holds by
-/// the lot, and a few bytes from a gateway can make an event of kilobytes.
-const LOT_BYTES: usize = 64 << 10;
 
 /// What one emitter publishes at once.
 #[derive(Debug)]
@@ -38,43 +31,6 @@ pub(crate) enum Publication {
     /// From an embedded emitter.
     #[expect(clippy::vec_box, reason = "they come in boxes, and are large to move out of them")]
     Embedded { first_publish_seq: u64, events: Vec<Box<Emitted>> },
-}
-
-/// The events that are being taken in, and go to the queues together.
-#[derive(Debug, Default)]
-pub(crate) struct Lot {
-    /// The encoded events.
-    pub(crate) elements: Elements,
-    pub(crate) items: Vec<Item>,
-    /// How many events are still to come.
-    to_come: usize,
-    /// The mean size of the events of the lot before, in bytes.
-    mean: usize,
-}
-
-impl Lot {
-    /// Counts what is known of the events, too: a tiny event is smaller than that.
-    fn is_full(&self) -> bool {
-        self.elements.len() + size_of_val(&*self.items) >= LOT_BYTES
-    }
-
-    /// Makes room for what is to come, if that is like what came before.
-    fn make_room(&mut self) {
-        let expected = (self.to_come + 1) * self.mean;
-        self.elements.reserve((expected + expected / 8).min(LOT_BYTES + LOT_BYTES / 8));
-    }
-
-    /// What was taken in, as one run.
-    pub(crate) fn close(&mut self) -> Run {
-        self.mean = self.elements.len() / self.items.len().max(1);
-        let mut bytes = self.elements.take();
-        // What a queue holds is bounded by what its events need, not by what was set aside for them.
-        if bytes.capacity() / 2 > bytes.len() {
-            bytes.shrink_to_fit();
-        }
-        let items: Arc<[Item]> = self.items.drain(..).collect();
-        Run::new(items, Bytes::from(bytes))
-    }
 }
 
 /// Who publishes.
@@ -444,7 +400,7 @@ mod tests {
     use hookwire_protocol::v1::{GatewayEvent, attach_request, subscribe_request};
     use prost::Message as _;
 
-    use super::*;
+    use super::{super::lot::LOT_BYTES, *};
     use crate::{config::Config, dispatcher::settings, serve::stream::StreamId};
 
     /// A machine with a gateway and a plugin.
