@@ -24,8 +24,14 @@ pub struct Config {
     pub listen: Vec<Address>,
     /// Whether TCP beyond loopback is allowed.
     pub insecure_listen: bool,
-    /// Whether the operator knows that the ledger is in memory only.
+    /// Whether the ledger is in memory only: then nothing survives the process.
     pub in_memory: bool,
+    /// Where the journal is, unless the ledger is in memory; `None` is the user's own directory for state.
+    pub data_dir: Option<PathBuf>,
+    /// What the journal survives.
+    pub durability: Durability,
+    /// What SIGTERM, SIGINT and SIGUSR2 mean.
+    pub on_term: OnTerm,
     /// How long a drain waits for acknowledgements, where its caller does not say.
     pub drain_budget: Duration,
     /// How long a gateway may be away without a drain.
@@ -46,12 +52,39 @@ pub struct Config {
     pub max_in_flight: u32,
     /// The largest event taken in, in bytes.
     pub max_event_bytes: usize,
-    /// How long a RETRY waits, where the answer does not say.
+    /// How long the first RETRY in a row waits, where the answer does not say; each further one twice as long.
     pub retry_after: Duration,
+    /// The longest that such a RETRY waits; at least [`Self::retry_after`].
+    pub retry_after_max: Duration,
+    /// How long what is owed to a subscriber is kept, while a dispatcher runs.
+    pub retention_age: Duration,
+    /// How much of it is kept, in bytes.
+    pub retention_bytes: usize,
+    /// How long a subscriber may be away before it is forgotten, while a dispatcher runs.
+    pub forget_after: Duration,
     /// How long a new connection may take to its first request.
     pub first_byte_timeout: Duration,
     /// Connections that may be open at the same time.
     pub max_connections: usize,
+}
+
+/// What a commit withstands once it has returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The loss of power: it waits for the disk.
+    Power,
+    /// `kill -9` and a panic, not the loss of power: it waits for the system only. A system that stopped may leave a
+    /// journal that cannot be opened.
+    Process,
+}
+
+/// What a signal that ends the daemon does to sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnTerm {
+    /// All of them end, and their ends are delivered within the budget.
+    Drain,
+    /// None of them ends: the next daemon goes on with them.
+    Handover,
 }
 
 /// Settings given by name: the key as in the file, and its text or texts.
@@ -122,6 +155,9 @@ impl Config {
             listen: layers.list("listen", value::address)?,
             insecure_listen: layers.one("insecure_listen", value::switch)?,
             in_memory: layers.one("in_memory", value::switch)?,
+            data_dir: layers.one("data_dir", value::path)?,
+            durability: layers.one("durability", value::durability)?,
+            on_term: layers.one("on_term", value::on_term)?,
             drain_budget: layers.one("drain_budget", value::duration)?,
             gateway_grace: layers.one("gateway_grace", value::duration)?,
             keepalive: layers.one("keepalive", value::interval)?,
@@ -133,6 +169,10 @@ impl Config {
             max_in_flight: layers.one("max_in_flight", value::count)?,
             max_event_bytes: layers.one("max_event_bytes", value::message_bytes)?,
             retry_after: layers.one("retry_after", value::duration)?,
+            retry_after_max: layers.one("retry_after_max", value::duration)?,
+            retention_age: layers.one("retention_age", value::interval)?,
+            retention_bytes: layers.one("retention_bytes", value::bytes)?,
+            forget_after: layers.one("forget_after", value::interval)?,
             first_byte_timeout: layers.one("first_byte_timeout", value::interval)?,
             max_connections: layers.one("max_connections", value::count)?,
         };
@@ -140,6 +180,9 @@ impl Config {
             return Err(
                 layers.refuse("queue_bytes", "less than max_event_bytes: no queue could hold such an event")
             );
+        }
+        if config.retry_after_max < config.retry_after {
+            return Err(layers.refuse("retry_after_max", "less than retry_after"));
         }
         Ok(config)
     }

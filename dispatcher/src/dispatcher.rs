@@ -34,7 +34,7 @@
 //! # }
 //! ```
 
-use std::{future::pending, time::Duration};
+use std::{future::pending, io, path::Path, time::Duration};
 
 use hookwire_protocol::v1::{
     DrainReport, GoodbyeReason, StopReason, admin_service_server::AdminServiceServer, attach_request,
@@ -52,11 +52,22 @@ use crate::{
         emitter::{self, Emitter},
         service::{GatewayService, Sources},
     },
-    machine::{RECONNECT_AFTER, Refused, Settings},
+    machine::{Machine, RECONNECT_AFTER, Refused, Settings},
     serve::service::HookService,
+    settle::{
+        journal::store::{Opened, Store, StoreError},
+        restore::Inconsistent,
+        retention::seconds,
+    },
     status::AdminService,
-    worker::{Command, Commands, worker},
+    worker::{Command, Commands, commits::Commits, worker},
 };
+
+/// When a peer should come back after a handover: the successor starts at about the same time.
+pub(crate) const HANDOVER_AFTER: Duration = Duration::from_millis(100);
+
+/// What a peer is told then.
+pub(crate) const HANDOVER_TEXT: &str = "the dispatcher makes way for its successor";
 
 /// What one message may carry beyond one event: its envelope, and its neighbours in a batch.
 const ENVELOPE_BYTES: usize = 1 << 20;
@@ -68,6 +79,15 @@ pub struct Dispatcher {
     sources: Sources,
     health: HealthReporter,
     routes: Routes,
+    handovers: Handovers,
+    durable: bool,
+}
+
+/// Operators who ask for a handover, and whoever carries it out.
+#[derive(Clone, Debug)]
+pub(crate) struct Handovers {
+    pub(crate) asked: watch::Sender<bool>,
+    pub(crate) done: watch::Sender<bool>,
 }
 
 /// A call that the dispatcher turned down.
@@ -75,16 +95,88 @@ pub struct Dispatcher {
 #[error(transparent)]
 pub struct Declined(#[from] Refused);
 
+impl Declined {
+    /// Whether it is the journal that has failed.
+    pub fn is_of_the_journal(&self) -> bool {
+        matches!(self.0, Refused::Journal(_))
+    }
+}
+
+/// Why a dispatcher did not start with its journal.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The journal cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is in the journal makes no sense.
+    #[error(transparent)]
+    Inconsistent(#[from] Inconsistent),
+    /// The system has no thread for the journal.
+    #[error("no thread for the journal: {0}")]
+    Thread(io::Error),
+}
+
+impl OpenError {
+    /// Whether another process has the journal open: it may be closed in a moment.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::Store(StoreError::InUse { .. }))
+    }
+}
+
 impl Dispatcher {
-    /// Starts the worker on the current runtime. The ledger is in memory.
+    /// Starts the worker on the current runtime. The ledger is in memory: what is owed is lost with the process.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn start(config: &Config) -> Self {
-        let (commands, worker) = worker(settings(config));
+        Self::with(config, Machine::new(settings(config)), None)
+    }
+
+    /// Starts the worker on the current runtime, with the ledger that the journal in this directory holds; makes one where
+    /// there is none. Reads all of it first: a million open sessions take about a second.
+    ///
+    /// # Errors
+    /// Another process has the journal open, it cannot be read or written, or is damaged.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn open(config: &Config, directory: &Path) -> Result<Self, OpenError> {
+        let (store, opened) = Store::open(directory, config.durability)?;
+        let machine = restored(config, opened)?;
+        let journal = Commits::on_a_thread(store).map_err(OpenError::Thread)?;
+        Ok(Self::with(config, machine, Some(journal)))
+    }
+
+    /// As [`Dispatcher::open`], for tests in virtual time: the journal is on this storage, without a thread of its own, and
+    /// a commit takes this long by the runtime's clock.
+    ///
+    /// # Errors
+    /// What is on the storage cannot be read or written, or is damaged.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[cfg(feature = "simulation")]
+    pub fn open_simulated(
+        config: &Config,
+        storage: impl redb::StorageBackend,
+        commit_takes: Duration,
+    ) -> Result<Self, OpenError> {
+        let (store, opened) = Store::on(storage, Path::new("simulated"))?;
+        let machine = restored(config, opened)?;
+        Ok(Self::with(config, machine, Some(Commits::in_a_task(store, commit_takes))))
+    }
+
+    fn with(config: &Config, machine: Machine, journal: Option<Commits>) -> Self {
+        let durable = journal.is_some();
+        let (commands, worker) = worker(machine, journal);
         tokio::spawn(worker.run());
         let sources = Sources::default();
         let (health, health_service) = tonic_health::server::health_reporter();
+        let (failed, reporter) = (commands.failed(), health.clone());
+        tokio::spawn(async move {
+            failed.await;
+            reporter.set_service_status("", ServingStatus::NotServing).await;
+        });
         let gateways = GatewayService {
             commands: commands.clone(),
             sources: sources.clone(),
@@ -93,13 +185,15 @@ impl Dispatcher {
             // Twice the largest event: one that is too large is refused by itself, and does not end its stream.
             max_request_bytes: 2 * config.max_event_bytes + ENVELOPE_BYTES,
         };
+        let handovers = Handovers { asked: watch::Sender::new(false), done: watch::Sender::new(false) };
+        let admin = AdminService { commands: commands.clone(), handovers: handovers.clone(), durable };
         let mut routes = Routes::builder();
         routes
             .add_service(health_service)
             .add_service(HookService::new(commands.clone(), config.hello_timeout))
             .add_service(gateways)
-            .add_service(AdminServiceServer::new(AdminService { commands: commands.clone() }));
-        Self { commands, sources, health, routes: routes.routes().prepare() }
+            .add_service(AdminServiceServer::new(admin));
+        Self { commands, sources, health, routes: routes.routes().prepare(), handovers, durable }
     }
 
     /// The gRPC services, for any server that speaks HTTP/2.
@@ -113,7 +207,10 @@ impl Dispatcher {
         self.health.set_service_status("", status).await;
     }
 
-    /// Attaches a gateway that lives in this process.
+    /// Attaches a gateway that lives in this process: its `boot_id` is new at every start of the process, its `gateway_id`
+    /// stays. So the first emitter of a process ends the sessions that the process before left open, as LOST, or as that
+    /// one's gateway_stop said, and each plugin that saw them start is told. There is nothing to list: a session that goes on
+    /// begins another life, with its own session_start or with any event that names it.
     ///
     /// # Errors
     /// A name that is empty or too long, a boot that is over, too many gateways or emitters (1024 emitters in one
@@ -146,8 +243,8 @@ impl Dispatcher {
         let order = DrainOrder { gateway, boot: None, reason, budget, restart_expected };
         let (report, awaited) = oneshot::channel();
         let ticket = self.commands.ask(|reply| Command::Drain { order, reply, report }).await;
-        ticket.ok_or(Refused::Stopping)??;
-        Ok(awaited.await.map_err(|_| Refused::Stopping)?)
+        ticket.ok_or_else(|| self.commands.closed())??;
+        Ok(awaited.await.map_err(|_| self.commands.closed())?)
     }
 
     /// Drains every gateway, for an hour at most, then ends every stream with Goodbye(STOPPING). From its start on
@@ -171,13 +268,56 @@ impl Dispatcher {
                 drained.await
             }
         };
-        let goodbye = subscribe_response::Goodbye {
-            reason: GoodbyeReason::Stopping.into(),
-            reconnect_after_ms: RECONNECT_AFTER.as_millis() as u32,
-            text: "the dispatcher is stopping".to_owned(),
+        self.say_farewell(GoodbyeReason::Stopping, RECONNECT_AFTER, "the dispatcher is stopping").await;
+        Ok(report.map_err(|_| self.commands.closed())?)
+    }
+
+    /// Makes way for a successor on the same journal: no session ends. Gateways are told at once; plugins have the
+    /// budget to answer what there is for them, and are told then. What they have not answered the successor delivers
+    /// again. When this returns, the journal is closed. When `hurry` turns true, 200 ms of the budget are left.
+    ///
+    /// # Errors
+    /// The ledger is in memory, where no successor finds it, or the journal has failed.
+    pub async fn hand_over(
+        &self,
+        budget: Duration,
+        mut hurry: watch::Receiver<bool>,
+    ) -> Result<(), Declined> {
+        if !self.durable {
+            return Err(Refused::InMemory.into());
+        }
+        let (done, mut quiet) = oneshot::channel();
+        let budget = budget.min(MAX_BUDGET);
+        self.commands.send(Command::HandOver { budget, done }).await;
+        let outcome = tokio::select! {
+            outcome = &mut quiet => outcome,
+            () = hurried(&mut hurry) => {
+                self.commands.send(Command::Hurry).await;
+                quiet.await
+            }
         };
-        self.commands.ask(|done| Command::Farewell { goodbye, done }).await;
-        Ok(report.map_err(|_| Refused::Stopping)?)
+        let closed = self.say_farewell(GoodbyeReason::Handover, HANDOVER_AFTER, HANDOVER_TEXT).await;
+        outcome.ok().and(closed).ok_or_else(|| self.commands.closed())?;
+        self.handovers.done.send_replace(true);
+        Ok(())
+    }
+
+    /// Returns once somebody asks for a handover over the wire: then it is time for [`Dispatcher::hand_over`], which
+    /// answers them. Nobody may ask while nobody waits for this.
+    pub async fn handover_asked(&self) {
+        if self.handovers.asked.subscribe().wait_for(|asked| *asked).await.is_err() {
+            pending().await // nobody can ask any more
+        }
+    }
+
+    /// `None` where the journal has failed.
+    async fn say_farewell(&self, reason: GoodbyeReason, reconnect_after: Duration, text: &str) -> Option<()> {
+        let goodbye = subscribe_response::Goodbye {
+            reason: reason.into(),
+            reconnect_after_ms: reconnect_after.as_millis() as u32,
+            text: text.to_owned(),
+        };
+        self.commands.ask(|done| Command::Farewell { goodbye, done }).await
     }
 }
 
@@ -185,6 +325,12 @@ async fn hurried(hurry: &mut watch::Receiver<bool>) {
     if hurry.wait_for(|hurry| *hurry).await.is_err() {
         pending().await // whoever could hurry us is gone
     }
+}
+
+/// Goes on from what the journal held.
+fn restored(config: &Config, opened: Opened) -> Result<Machine, Inconsistent> {
+    let Opened { ledger_id, epoch, image } = opened;
+    Machine::restore(Settings { ledger_id, epoch, durable: true, ..settings(config) }, image)
 }
 
 pub(crate) fn settings(config: &Config) -> Settings {
@@ -196,9 +342,16 @@ pub(crate) fn settings(config: &Config) -> Settings {
         drain_budget: config.drain_budget,
         gateway_grace: config.gateway_grace,
         retry_after: config.retry_after,
+        retry_after_max: config.retry_after_max,
+        retention_age: seconds(config.retention_age),
+        retention_bytes: config.retention_bytes as u64,
+        forget_after: seconds(config.forget_after),
         queue_events: config.queue_events,
         queue_bytes: config.queue_bytes as u64,
         max_in_flight: config.max_in_flight,
         max_event_bytes: config.max_event_bytes as u32,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,7 @@ use crate::{
 pub(crate) const MAX_BUDGET: Duration = Duration::from_secs(3600);
 
 /// A second signal leaves this much.
-const HURRY: Duration = Duration::from_millis(200);
+pub(crate) const HURRY: Duration = Duration::from_millis(200);
 
 /// Somebody who waits for a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -21,10 +21,12 @@
 
 pub mod cli;
 pub mod config;
+mod crash;
 pub mod dispatcher;
 mod drain;
 pub mod emit;
 mod fanout;
+mod handover;
 mod machine;
 mod metrics;
 mod queue;

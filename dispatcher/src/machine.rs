@@ -1,7 +1,7 @@
 //! The machine: ledger, queues and drains without sockets, clocks, randomness or tasks.
 //!
 //! Inputs and the time go in as calls; what is to happen comes out as return values, as [`Frame`]s when a stream
-//! [pulls](Machine::pull), and as the [`Record`]s and [`Effect`]s of [`Machine::take_step`]. Each stage adds its own
+//! [pulls](Machine::pull), and as the [`Record`]s and [`Effect`]s of a [`Step`]. Each stage adds its own
 //! transitions: `emit/publish.rs`, `serve/subscription.rs`, `serve/pull.rs`, `serve/write.rs`, `settle/`, `drain.rs`.
 //!
 //! [`Frame`]: crate::serve::frame::Frame
@@ -29,8 +29,10 @@ use crate::{
         stream::{Stream, StreamId},
     },
     settle::{
-        journal::Record,
+        forget::Forgotten,
+        journal::{RanSeconds, Record, SubscriberNumber},
         lives::{LifeRef, Lives},
+        retention::NEVER,
     },
 };
 
@@ -64,8 +66,16 @@ pub(crate) struct Settings {
     pub drain_budget: Duration,
     /// How long a gateway may be gone before it counts as lost.
     pub gateway_grace: Duration,
-    /// When a RETRY that names no delay is written again.
+    /// When a RETRY that names no delay is written again, the first one in a row.
     pub retry_after: Duration,
+    /// Each further one waits twice as long, and no longer than this.
+    pub retry_after_max: Duration,
+    /// For how long an end that is owed is kept, at most.
+    pub retention_age: RanSeconds,
+    /// How much of what is owed to one subscriber is kept, at most, in bytes.
+    pub retention_bytes: u64,
+    /// After how long a subscriber that is away is forgotten.
+    pub forget_after: RanSeconds,
     /// The most events that one subscriber's queue holds.
     pub queue_events: usize,
     /// The most bytes that one subscriber's queue holds.
@@ -87,6 +97,8 @@ pub(crate) enum Effect {
     EndSource(SourceId, GoodbyeReason),
     /// This gateway has been away for longer than its grace.
     GatewayLost(String),
+    /// This subscriber is not known any more.
+    Forgotten(Forgotten),
     /// This drain has ended.
     Drained(Ticket, v1::DrainReport),
 }
@@ -94,11 +106,24 @@ pub(crate) enum Effect {
 /// What a call left behind. The effects may happen once the records are durable.
 #[derive(Debug, Default)]
 pub(crate) struct Step {
+    /// There is a journal.
+    recording: bool,
     pub(crate) records: Vec<Record>,
     pub(crate) effects: Vec<Effect>,
 }
 
 impl Step {
+    fn new(recording: bool) -> Self {
+        Self { recording, ..Self::default() }
+    }
+
+    /// This is to survive.
+    pub(crate) fn record(&mut self, record: Record) {
+        if self.recording {
+            self.records.push(record);
+        }
+    }
+
     /// The stream has something to pull.
     pub(crate) fn wake(&mut self, stream: &mut Stream) {
         if stream.wake() {
@@ -122,12 +147,26 @@ pub(crate) enum Refused {
     /// The boot has ended.
     #[error("boot {boot:?} of gateway {gateway:?} is over: a new process needs a new boot_id")]
     BootOver { gateway: String, boot: String },
-    /// There is no such gateway, or it is in another boot.
+    /// There is no such gateway or subscriber, or the gateway is in another boot.
     #[error("{0}")]
     NotFound(String),
+    /// Only who is away can be forgotten.
+    #[error("subscriber {subscriber:?} is connected: stop it first, and forget it then")]
+    Connected { subscriber: String },
     /// Too many of something.
     #[error("{0}")]
     Exhausted(String),
+    /// The journal could not be written.
+    #[error("the journal failed, and nothing is taken in until the dispatcher is restarted: {0}")]
+    Journal(String),
+    /// Only what is in a journal can be handed over.
+    #[error("the ledger is in memory, where no successor finds it: drain instead, or serve with a journal")]
+    InMemory,
+    /// Nobody carries a handover out.
+    #[error(
+        "nobody here carries a handover out: the dispatcher is stopping, or is part of its gateway's process"
+    )]
+    Embedded,
     /// The dispatcher is on its way out.
     #[error("the dispatcher is stopping: come back in a second")]
     Stopping,
@@ -140,7 +179,7 @@ pub(crate) struct Machine {
     pub(crate) now: Now,
     pub(crate) gateways: Gateways,
     /// Who publishes on which stream: the gateway and the emitter.
-    pub(crate) sources: HashMap<SourceId, (GatewayIx, Box<str>)>,
+    pub(crate) sources: BTreeMap<SourceId, (GatewayIx, Box<str>)>,
     pub(crate) registry: Registry,
     pub(crate) streams: HashMap<StreamId, SubscriberIx>,
     pub(crate) lives: Lives,
@@ -153,6 +192,8 @@ pub(crate) struct Machine {
     pub(crate) retries: BTreeMap<(Duration, u64), (StreamId, LifeRef)>,
     /// When deliveries are next looked through for an overdue answer.
     pub(crate) next_overdue_check: Option<Duration>,
+    /// When an end that is owed is next too old, or a subscriber was away for too long, at the earliest.
+    pub(crate) retention_due: RanSeconds,
     pub(crate) stopping: bool,
     pub(crate) step: Step,
     /// How many boots there were.
@@ -160,15 +201,18 @@ pub(crate) struct Machine {
     incarnations: u64,
     positions: u64,
     stream_epochs: u32,
+    subscribers: SubscriberNumber,
+    /// How long dispatchers had run on this ledger before this one.
+    ran_before: Duration,
 }
 
 impl Machine {
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
-            settings,
+            ran_before: Duration::ZERO,
             now: Now::default(),
             gateways: Gateways::default(),
-            sources: HashMap::new(),
+            sources: BTreeMap::new(),
             registry: Registry::default(),
             streams: HashMap::new(),
             lives: Lives::default(),
@@ -178,27 +222,42 @@ impl Machine {
             hooks: Hooks::default(),
             retries: BTreeMap::new(),
             next_overdue_check: None,
+            retention_due: NEVER,
             stopping: false,
-            step: Step::default(),
+            step: Step::new(settings.durable),
             boots: 0,
             incarnations: 0,
             positions: 0,
             stream_epochs: 0,
+            subscribers: 0,
+            settings,
         }
     }
 
+    /// Goes on from what was given out before, and from how long dispatchers have run.
+    pub(crate) fn resume_counters(
+        &mut self,
+        incarnation: u64,
+        subscriber: SubscriberNumber,
+        ran: RanSeconds,
+    ) {
+        (self.incarnations, self.subscribers) = (incarnation, subscriber);
+        self.ran_before = Duration::from_secs(ran.into());
+    }
+
     /// What the calls since the last one left behind.
+    #[cfg(test)]
     pub(crate) fn take_step(&mut self) -> Step {
-        std::mem::take(&mut self.step)
+        let next = Step::new(self.settings.durable);
+        std::mem::replace(&mut self.step, next)
     }
 
     /// When [`Machine::tick`] is next needed.
     pub(crate) fn next_tick(&self) -> Option<Duration> {
         let retry = self.retries.keys().next().map(|(at, _)| *at);
-        [self.gateways.next_loss(), self.closings.next_deadline(), retry, self.next_overdue_check]
-            .into_iter()
-            .flatten()
-            .min()
+        let (loss, deadline) = (self.gateways.next_loss(), self.closings.next_deadline());
+        let all = [loss, deadline, retry, self.next_overdue_check, self.next_retention()];
+        all.into_iter().flatten().min()
     }
 
     /// Time has passed.
@@ -208,10 +267,11 @@ impl Machine {
         self.write_retries_again();
         self.count_overdue();
         self.close_at_deadline();
+        self.look_after_retention();
     }
 
     pub(crate) fn record(&mut self, record: Record) {
-        self.step.records.push(record);
+        self.step.record(record);
     }
 
     pub(crate) fn effect(&mut self, effect: Effect) {
@@ -239,6 +299,27 @@ impl Machine {
     pub(crate) fn next_stream_epoch(&mut self) -> u64 {
         self.stream_epochs += 1;
         u64::from(self.settings.epoch) << 32 | u64::from(self.stream_epochs)
+    }
+
+    /// Increasing, never reused.
+    pub(crate) fn next_subscriber_number(&mut self) -> SubscriberNumber {
+        self.subscribers += 1;
+        self.subscribers
+    }
+
+    /// How long dispatchers have run on this ledger.
+    pub(crate) fn ran(&self) -> RanSeconds {
+        self.ran_at(self.now)
+    }
+
+    /// How long they will have run then.
+    pub(crate) fn ran_at(&self, now: Now) -> RanSeconds {
+        (self.ran_before + now.mono).as_secs() as RanSeconds // in 32 bits: 136 years
+    }
+
+    /// When dispatchers will have run for so long, since the machine was made; zero where they had before.
+    pub(crate) fn moment(&self, ran: RanSeconds) -> Duration {
+        Duration::from_secs(ran.into()).saturating_sub(self.ran_before)
     }
 
     /// The subscriber has something to pull, if it is connected.

@@ -17,6 +17,7 @@ pub(crate) struct Counters {
     pub(crate) starts_cancelled: u64,
     pub(crate) entries_rejected: u64,
     pub(crate) entries_released: u64,
+    pub(crate) entries_expired: u64,
     pub(crate) redeliveries: u64,
     pub(crate) acks_ok: u64,
     pub(crate) acks_accepted: u64,
@@ -26,12 +27,16 @@ pub(crate) struct Counters {
     pub(crate) acks_stale: u64,
     pub(crate) ack_timeouts: u64,
     pub(crate) takeovers: u64,
+    pub(crate) subscribers_forgotten: u64,
     pub(crate) gateways_lost: u64,
+    pub(crate) sessions_ended_by_reconciling: u64,
+    pub(crate) sessions_started_by_reconciling: u64,
+    pub(crate) reconciliations_dropped: u64,
 }
 
 impl Counters {
     /// All, by name.
-    pub(crate) fn named(&self) -> [(&'static str, u64); 24] {
+    pub(crate) fn named(&self) -> [(&'static str, u64); 29] {
         [
             ("events_taken_in", self.events_taken_in),
             ("events_refused", self.events_refused),
@@ -47,6 +52,7 @@ impl Counters {
             ("starts_cancelled", self.starts_cancelled),
             ("entries_rejected", self.entries_rejected),
             ("entries_released", self.entries_released),
+            ("entries_expired", self.entries_expired),
             ("redeliveries", self.redeliveries),
             ("acks_ok", self.acks_ok),
             ("acks_accepted", self.acks_accepted),
@@ -56,7 +62,11 @@ impl Counters {
             ("acks_stale", self.acks_stale),
             ("ack_timeouts", self.ack_timeouts),
             ("takeovers", self.takeovers),
+            ("subscribers_forgotten", self.subscribers_forgotten),
             ("gateways_lost", self.gateways_lost),
+            ("sessions_ended_by_reconciling", self.sessions_ended_by_reconciling),
+            ("sessions_started_by_reconciling", self.sessions_started_by_reconciling),
+            ("reconciliations_dropped", self.reconciliations_dropped),
         ]
     }
 }

@@ -6,21 +6,25 @@ use hookwire_protocol::v1::{self, BootState};
 use tonic::{Code, Request, Response, Status};
 
 use crate::{
+    dispatcher::Handovers,
     emit::boots::GatewayIx,
     fanout::registry::Subscriber,
     machine::{Machine, Now, Refused},
+    settle::forget::Forgotten,
     worker::{Command, Commands},
 };
 
-/// A refusal as a status. After the last two, clients come back by themselves; the others are their fault.
+/// A refusal as a status. After the last three, clients come back by themselves; the others are their fault.
 pub(crate) fn as_status(refused: Refused) -> Status {
     let code = match refused {
         Refused::Invalid(_) => Code::InvalidArgument,
         Refused::Displaced { .. } => Code::AlreadyExists,
-        Refused::BootOver { .. } => Code::FailedPrecondition,
+        Refused::BootOver { .. } | Refused::Connected { .. } | Refused::InMemory | Refused::Embedded => {
+            Code::FailedPrecondition
+        }
         Refused::NotFound(_) => Code::NotFound,
         Refused::Exhausted(_) => Code::ResourceExhausted,
-        Refused::Stopping => Code::Unavailable,
+        Refused::Stopping | Refused::Journal(_) => Code::Unavailable,
     };
     Status::new(code, refused.to_string())
 }
@@ -37,6 +41,8 @@ pub(crate) fn unreadable(status: Status) -> Status {
 #[derive(Clone, Debug)]
 pub(crate) struct AdminService {
     pub(crate) commands: Commands,
+    pub(crate) handovers: Handovers,
+    pub(crate) durable: bool,
 }
 
 #[tonic::async_trait]
@@ -46,7 +52,43 @@ impl v1::admin_service_server::AdminService for AdminService {
         _: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
         let status = self.commands.ask(Command::Status).await;
-        status.map(Response::new).ok_or_else(|| Status::unavailable("the dispatcher has stopped"))
+        status.map(Response::new).ok_or_else(|| as_status(self.commands.closed()))
+    }
+
+    /// Answered when the journal is closed, and the process about to end.
+    async fn hand_over(
+        &self,
+        _: Request<v1::HandOverRequest>,
+    ) -> Result<Response<v1::HandOverResponse>, Status> {
+        if !self.durable {
+            return Err(as_status(Refused::InMemory));
+        }
+        let asked = *self.handovers.asked.borrow();
+        if !asked && self.handovers.asked.receiver_count() == 0 {
+            return Err(as_status(Refused::Embedded));
+        }
+        let status = self.commands.ask(Command::Status).await;
+        let status = status.ok_or_else(|| as_status(self.commands.closed()))?;
+        let mut done = self.handovers.done.subscribe();
+        self.handovers.asked.send_replace(true);
+        tokio::select! {
+            Ok(_) = done.wait_for(|done| *done) => {}
+            () = self.commands.failed() => return Err(as_status(self.commands.closed())),
+        }
+        let ends_owed = status.subscribers.iter().map(|subscriber| subscriber.owed).sum();
+        let (ledger_id, live_sessions) = (status.ledger_id, status.live_sessions);
+        Ok(Response::new(v1::HandOverResponse { ledger_id, live_sessions, ends_owed }))
+    }
+
+    async fn forget_subscriber(
+        &self,
+        request: Request<v1::ForgetSubscriberRequest>,
+    ) -> Result<Response<v1::ForgetSubscriberResponse>, Status> {
+        let subscriber = request.into_inner().subscriber_id;
+        let forgotten = self.commands.ask(|reply| Command::Forget { subscriber, reply }).await;
+        let forgotten = forgotten.unwrap_or_else(|| Err(self.commands.closed()));
+        let Forgotten { entries, owed, .. } = forgotten.map_err(as_status)?;
+        Ok(Response::new(v1::ForgetSubscriberResponse { entries_released: entries, ends_owed: owed }))
     }
 }
 
@@ -63,6 +105,7 @@ impl Machine {
             gateways: self.gateway_statuses(),
             subscribers: self.registry.by_id().map(|(_, it)| self.subscriber_status(it, now)).collect(),
             counters: counters.map(|(name, count)| (name.to_owned(), count)).collect(),
+            journal_failure: String::new(),
         }
     }
 
@@ -105,7 +148,11 @@ impl Machine {
             acked: subscriber.acked,
             lost: subscriber.lost,
             timed_out: subscriber.timed_out,
-            retrying: subscriber.retrying.len() as u64,
+            retrying: subscriber.waiting_retries().count() as u64,
+            expired: subscriber.account.expired,
+            away_ms: subscriber
+                .away_since
+                .map(|since| u64::from(self.ran_at(now).saturating_sub(since)) * 1000),
         }
     }
 }

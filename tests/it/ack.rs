@@ -99,6 +99,34 @@ async fn retry_without_a_delay_takes_the_servers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_retry_in_a_row_waits_twice_as_long_up_to_a_bound() {
+    let (retry_after, retry_after_max) = (ms(300), ms(1000));
+    let world = World::start(&Config { retry_after, retry_after_max, ..Config::default() });
+    let (mut gateway, mut plugin, mut start) = started(&world).await;
+    for delay in [300, 600, 1000, 1000] {
+        plugin.answer(&start, AckStatus::Retry).await;
+        plugin.expect_nothing_for(ms(delay - 1)).await;
+        start = plugin.expect_start("s1").await;
+    }
+    // The end is another delivery, and begins anew; so does another stream.
+    plugin.ack_all().await;
+    gateway.end("s1", SessionEndReason::New).await;
+    let mut end = plugin.expect_end("s1").await;
+    for delay in [300, 600] {
+        plugin.answer(&end, AckStatus::Retry).await;
+        plugin.expect_nothing_for(ms(delay - 1)).await;
+        end = plugin.expect_end("s1").await;
+    }
+    plugin.cut();
+    let mut plugin = world.plugin("audit").connect().await;
+    let end = plugin.expect_end("s1").await;
+    plugin.expect_caught_up().await;
+    plugin.answer(&end, AckStatus::Retry).await;
+    plugin.expect_nothing_for(ms(299)).await;
+    plugin.expect_end("s1").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn retry_of_an_ordinary_event_counts_as_reject() {
     let world = World::new();
     let mut gateway = world.gateway("gw").await;

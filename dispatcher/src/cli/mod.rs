@@ -4,11 +4,14 @@ mod bench;
 mod client;
 mod demo;
 mod drain;
+mod handover;
+mod journal;
 mod names;
 mod process;
 mod publish;
 mod serve;
 mod status;
+mod subscribers;
 mod tail;
 mod term;
 
@@ -32,6 +35,9 @@ enum Command {
     Tail(tail::Args),
     Drain(drain::Args),
     Status(status::Args),
+    Subscribers(subscribers::Args),
+    Handover(handover::Args),
+    Journal(journal::Args),
     Demo(demo::Args),
     Bench(bench::Args),
     #[command(hide = true)]
@@ -67,6 +73,8 @@ enum Exit {
     Data = 65,
     /// Nobody answers, or an address cannot be bound.
     Unavailable = 69,
+    /// The journal cannot be read or written.
+    Storage = 74,
     /// The other side refused, or displaced us.
     Refused = 76,
 }
@@ -95,6 +103,9 @@ pub fn run() -> ExitCode {
         Command::Tail(args) => tail::run(args),
         Command::Drain(args) => drain::run(args),
         Command::Status(args) => status::run(args),
+        Command::Subscribers(args) => subscribers::run(args),
+        Command::Handover(args) => handover::run(args),
+        Command::Journal(args) => journal::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Bench(args) => bench::run(args),
         Command::BenchGateway(args) => bench::gateway::run(args),

@@ -1,5 +1,6 @@
 //! `hookwire serve`: the daemon, from its settings to its last line.
 
+pub(super) mod data_dir;
 mod process;
 
 use std::{
@@ -19,8 +20,8 @@ use tracing::{info, warn};
 use self::process::{Panics, Signals};
 use super::{Exit, Failure};
 use crate::{
-    config::{Config, Flags},
-    dispatcher::Dispatcher,
+    config::{Config, Flags, OnTerm},
+    dispatcher::{Declined, Dispatcher},
     report,
     serve::{
         connection::{ConnectionLimits, Server},
@@ -54,9 +55,18 @@ pub(super) struct Args {
     /// Allow TCP beyond loopback: there is neither TLS nor authentication yet
     #[arg(long)]
     insecure_listen: bool,
-    /// Keep the ledger in memory: so far the only mode, so this has no other effect than to silence a reminder
+    /// Keep the ledger in memory: what is owed is lost with the process
     #[arg(long)]
     in_memory: bool,
+    /// Keep the journal in this directory [default: hookwire in $XDG_STATE_HOME or ~/.local/state]
+    #[arg(long, value_name = "DIR", conflicts_with = "in_memory")]
+    data_dir: Option<String>,
+    /// What the journal survives: power (every commit is synced), or process (a kill -9 only)
+    #[arg(long, value_name = "power|process")]
+    durability: Option<String>,
+    /// What SIGTERM means: drain (all sessions end), or handover (the next dispatcher goes on with them)
+    #[arg(long, value_name = "drain|handover")]
+    on_term: Option<String>,
     /// How long a drain waits for acknowledgements
     #[arg(long, value_name = "DURATION")]
     drain_budget: Option<String>,
@@ -79,6 +89,9 @@ impl Args {
             ("listen", (!self.listen.is_empty()).then_some(self.listen)),
             ("insecure_listen", switch(self.insecure_listen)),
             ("in_memory", switch(self.in_memory)),
+            ("data_dir", one(self.data_dir)),
+            ("durability", one(self.durability)),
+            ("on_term", one(self.on_term)),
             ("drain_budget", one(self.drain_budget)),
             ("gateway_grace", one(self.gateway_grace)),
             ("keepalive", one(self.keepalive)),
@@ -108,6 +121,11 @@ fn settings(mut args: Args) -> Result<Config, Failure> {
     let variable = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
     let config = Config::load(args.flags(), variable, file.as_deref());
     let config = config.map_err(|error| Exit::Usage.because(error))?;
+    if config.in_memory && config.on_term == OnTerm::Handover {
+        return Err(
+            Exit::Usage.because("on_term: what is in memory cannot be handed over: leave in_memory out")
+        );
+    }
     // Now, rather than after months, when it is to be written.
     match config.report.as_deref().map(directory_of) {
         Some(directory) if !directory.is_dir() => {
@@ -121,44 +139,92 @@ async fn daemon(config: Config, mut panics: Panics) -> Result<(), Failure> {
     // Before the first line: whoever has read that may send signals.
     let mut signals = Signals::watch()
         .map_err(|error| Exit::Fault.because(format_args!("cannot take signals: {error}")))?;
+    let opening = config.clone();
+    let opened = tokio::task::spawn_blocking(move || open(&opening)); // a disk may take its time
+    let dispatcher = tokio::select! {
+        opened = opened => opened.map_err(|_| Exit::Fault.because("a fault of our own: see above"))??,
+        _ = signals.next() => return Err(Exit::Unavailable.because("told to stop before the journal was read")),
+    };
     let listener = Listener::bind(&config.listen, config.insecure_listen).map_err(refused)?;
     let addresses = listener.addresses();
-    let dispatcher = Dispatcher::start(&config);
     let server = listener.serve(dispatcher.routes(), ConnectionLimits::from(&config));
     say(&json!({ "listening": addresses }).to_string());
     info!(?addresses, "listening");
-    if !config.in_memory {
-        warn!("the ledger is in memory: what is carried over when this process exits is given up");
-    }
     dispatcher.set_ready(true).await;
 
     let reason = tokio::select! {
-        reason = signals.next() => reason,
-        () = panics.seen() => StopReason::Shutdown,
+        reason = signals.next() => match config.on_term {
+            OnTerm::Drain => Some(reason),
+            OnTerm::Handover => None,
+        },
+        () = dispatcher.handover_asked() => None,
+        () = panics.seen() => Some(StopReason::Shutdown),
     };
-    let report = stop(&config, &dispatcher, server, reason, &mut signals).await?;
-    tell(&report, config.report.as_deref())?;
+    match reason {
+        Some(reason) => {
+            let report = stop(&config, &dispatcher, server, reason, &mut signals).await?;
+            tell(&report, config.report.as_deref())?;
+        }
+        None => hand_over(&config, &dispatcher, server, &mut signals).await?,
+    }
     if panics.any() { Err(Exit::Fault.because("a task panicked: see above")) } else { Ok(()) }
+}
+
+fn open(config: &Config) -> Result<Dispatcher, Failure> {
+    if config.in_memory {
+        return Ok(Dispatcher::start(config));
+    }
+    let directory = data_dir::of(config)?;
+    let dispatcher = Dispatcher::open(config, &directory).map_err(|error| data_dir::failure(&error))?;
+    info!(directory = %directory.display(), "the ledger is in its journal");
+    Ok(dispatcher)
 }
 
 /// The order of the end: no new calls, no new connections, the drain, the connections.
 async fn stop(
     config: &Config,
     dispatcher: &Dispatcher,
-    mut server: Server,
+    server: Server,
     reason: StopReason,
     signals: &mut Signals,
 ) -> Result<DrainReport, Failure> {
     info!(reason = reason.as_str_name(), "stopping");
+    let (hurry, hurried) = watch::channel(false);
+    let drain = dispatcher.stop(reason, config.drain_budget, hurried);
+    end(config, dispatcher, server, signals, &hurry, drain).await
+}
+
+/// Like a stop, but no session ends: the next daemon on this journal goes on.
+async fn hand_over(
+    config: &Config,
+    dispatcher: &Dispatcher,
+    server: Server,
+    signals: &mut Signals,
+) -> Result<(), Failure> {
+    info!("handing over");
+    let (hurry, hurried) = watch::channel(false);
+    let handover = dispatcher.hand_over(config.drain_budget, hurried);
+    end(config, dispatcher, server, signals, &hurry, handover).await?;
+    say(&json!({ "handed_over": true }).to_string());
+    Ok(())
+}
+
+/// Ends the connections once what is to come before has come.
+async fn end<T>(
+    config: &Config,
+    dispatcher: &Dispatcher,
+    mut server: Server,
+    signals: &mut Signals,
+    hurry: &watch::Sender<bool>,
+    before: impl Future<Output = Result<T, Declined>>,
+) -> Result<T, Failure> {
     dispatcher.set_ready(false).await;
     server.stop_listening().await;
-    let (hurry, hurried) = watch::channel(false);
-    let drained = async {
-        let drain = dispatcher.stop(reason, config.drain_budget, hurried);
-        tokio::pin!(drain);
+    let before = async {
+        tokio::pin!(before);
         loop {
             tokio::select! {
-                report = &mut drain => break report,
+                outcome = &mut before => break outcome,
                 _ = signals.next() => {
                     info!("a second signal: hurrying");
                     hurry.send_replace(true);
@@ -166,12 +232,15 @@ async fn stop(
             }
         }
     };
-    // The drain keeps to its budget by itself; this is for the day when it does not.
-    let report = timeout(config.drain_budget + STUCK_AFTER, drained).await;
+    // It keeps to its budget by itself; this is for the day when it does not.
+    let outcome = timeout(config.drain_budget + STUCK_AFTER, before).await;
     server.close(FAREWELL).await;
-    report
-        .map_err(|_| Exit::Fault.because("the drain did not end: a fault of our own"))?
-        .map_err(|_| Exit::Fault.because("the dispatcher was gone before it could drain: a fault of our own"))
+    outcome.map_err(|_| Exit::Fault.because("the drain did not end: a fault of our own"))?.map_err(
+        |declined| {
+            let exit = if declined.is_of_the_journal() { Exit::Storage } else { Exit::Fault };
+            exit.because(declined)
+        },
+    )
 }
 
 /// Hands the report to the operator.

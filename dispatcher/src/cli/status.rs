@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{Failure, Target, client, names, term};
 
 /// How long the dispatcher may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Show gateways, subscribers and live sessions
 #[derive(Debug, clap::Args)]
@@ -30,7 +30,8 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     if args.json { term::print(&to_json(&status).to_string()) } else { term::print(&for_eyes(&status)) }
 }
 
-async fn ask(target: &Target) -> Result<GetStatusResponse, Failure> {
+/// Asks the dispatcher how it is.
+pub(super) async fn ask(target: &Target) -> Result<GetStatusResponse, Failure> {
     let mut admin =
         AdminServiceClient::new(client::connect(target).await?).max_decoding_message_size(MAX_MESSAGE_BYTES);
     Ok(client::answer(PATIENCE, admin.get_status(GetStatusRequest {})).await?.into_inner())
@@ -43,6 +44,7 @@ fn to_json(status: &GetStatusResponse) -> Value {
         "durable": status.durable,
         "uptime_ms": status.uptime_ms,
         "live_sessions": status.live_sessions,
+        "journal_failure": status.journal_failure,
         "gateways": status.gateways.iter().map(gateway_json).collect::<Vec<_>>(),
         "subscribers": status.subscribers.iter().map(subscriber_json).collect::<Vec<_>>(),
         // Sorted: the wire's map has no order.
@@ -60,7 +62,7 @@ fn gateway_json(gateway: &GatewayStatus) -> Value {
     })
 }
 
-fn subscriber_json(subscriber: &SubscriberStatus) -> Value {
+pub(super) fn subscriber_json(subscriber: &SubscriberStatus) -> Value {
     json!({
         "id": subscriber.id,
         "connected": subscriber.connected,
@@ -76,6 +78,8 @@ fn subscriber_json(subscriber: &SubscriberStatus) -> Value {
         "lost": subscriber.lost,
         "timed_out": subscriber.timed_out,
         "retrying": subscriber.retrying,
+        "expired": subscriber.expired,
+        "away_ms": subscriber.away_ms,
     })
 }
 
@@ -102,12 +106,17 @@ fn for_eyes(status: &GetStatusResponse) -> String {
             "lost",
             "timed out",
             "retrying",
+            "expired",
         ],
         3,
         status.subscribers.iter().map(subscriber_row),
     );
+    let failure = match &*status.journal_failure {
+        "" => String::new(),
+        failure => format!("\n{}", term::clean(failure)),
+    };
     format!(
-        "hookwire {}, up {}, ledger {} {}\nlive sessions: {}\n\n{gateways}\n\n{subscribers}",
+        "hookwire {}, up {}, ledger {} {}{failure}\nlive sessions: {}\n\n{gateways}\n\n{subscribers}",
         term::clean(&status.server_version),
         term::span(status.uptime_ms),
         term::clean(&status.ledger_id),
@@ -128,7 +137,6 @@ fn gateway_row(gateway: &GatewayStatus) -> Vec<String> {
 
 fn subscriber_row(subscriber: &SubscriberStatus) -> Vec<String> {
     let last_ack = subscriber.last_ack_ms.map_or("-".to_owned(), |ms| format!("{} ago", term::span(ms)));
-    let connected = if subscriber.connected { "yes" } else { "no" };
     let counts = [
         lag(subscriber),
         subscriber.owed,
@@ -137,16 +145,26 @@ fn subscriber_row(subscriber: &SubscriberStatus) -> Vec<String> {
         subscriber.lost,
         subscriber.timed_out,
         subscriber.retrying,
+        subscriber.expired,
     ];
-    let mut row = vec![subscriber.id.clone(), connected.to_owned(), last_ack];
+    let mut row = vec![subscriber.id.clone(), presence(subscriber), last_ack];
     row.extend(counts.map(|count| count.to_string()));
     row
+}
+
+/// Whether a subscriber is connected, and for how long it has been away.
+pub(super) fn presence(subscriber: &SubscriberStatus) -> String {
+    match (subscriber.connected, subscriber.away_ms) {
+        (true, _) => "yes".to_owned(),
+        (false, Some(ms)) => format!("no, for {}", term::span(ms)),
+        (false, None) => "no".to_owned(), // an older dispatcher does not say
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use hookwire_protocol::v1::{
-        BootState,
+        BootState, ForgetSubscriberRequest, ForgetSubscriberResponse, HandOverRequest, HandOverResponse,
         admin_service_server::{AdminService, AdminServiceServer},
     };
     use tokio::net::TcpListener;
@@ -165,6 +183,17 @@ mod tests {
             _: Request<GetStatusRequest>,
         ) -> Result<Response<GetStatusResponse>, Status> {
             Ok(Response::new(status()))
+        }
+
+        async fn hand_over(&self, _: Request<HandOverRequest>) -> Result<Response<HandOverResponse>, Status> {
+            Err(Status::unimplemented("it is only asked how it is"))
+        }
+
+        async fn forget_subscriber(
+            &self,
+            _: Request<ForgetSubscriberRequest>,
+        ) -> Result<Response<ForgetSubscriberResponse>, Status> {
+            Err(Status::unimplemented("it is only asked how it is"))
         }
     }
 
@@ -206,6 +235,7 @@ mod tests {
                 last_ack_ms: Some(1_500),
                 ..Default::default()
             }],
+            journal_failure: String::new(),
             counters: [("starts".to_owned(), 4), ("ends".to_owned(), 1)].into(),
         }
     }

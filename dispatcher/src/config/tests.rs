@@ -44,7 +44,8 @@ fn every_setting_has_a_comment_right_above_it() {
 
 #[test]
 fn every_setting_in_the_file_is_read() {
-    for key in keys().filter(|key| *key != "report") {
+    let path = |key: &str| matches!(key, "data_dir" | "report"); // any text is one
+    for key in keys().filter(|key| !path(key)) {
         let complaint = complaint(&format!("{key} = \"?\""));
         assert!(complaint.starts_with(&format!("{key} (from FILE:1): \"?\" is n")), "{complaint}");
     }

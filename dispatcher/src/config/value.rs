@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
+use super::{Durability, OnTerm};
 use hookwire_sdk::{Address, MAX_MESSAGE_BYTES};
 
 /// On the wire, durations are milliseconds in 32 bits.
@@ -24,6 +25,24 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
         "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
         _ => Err(format!("{text:?} is neither true nor false")),
+    }
+}
+
+/// What the journal survives.
+pub(super) fn durability(text: &str) -> Result<Durability, String> {
+    match text {
+        "power" => Ok(Durability::Power),
+        "process" => Ok(Durability::Process),
+        _ => Err(format!("{text:?} is neither power nor process")),
+    }
+}
+
+/// What a signal means.
+pub(super) fn on_term(text: &str) -> Result<OnTerm, String> {
+    match text {
+        "drain" => Ok(OnTerm::Drain),
+        "handover" => Ok(OnTerm::Handover),
+        _ => Err(format!("{text:?} is neither drain nor handover")),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     machine::Machine,
     queue::run::Item,
     serve::stream::{Due, Phase, Turn},
-    settle::{decide::Ending, lives::LifeRef},
+    settle::{decide::Ending, lives::LifeRef, retry::Retry},
 };
 
 impl Machine {
@@ -58,6 +58,9 @@ impl Machine {
             finished: None,
         };
         self.closings.closings.push(closing);
+        if tells_stop {
+            self.record_gateway_stop(ix);
+        }
         let ended = self.decide_all(ix, quiet.unwrap_or(drain_reason));
         self.give_shares(id, ended);
         id
@@ -81,16 +84,15 @@ impl Machine {
     }
 
     fn decide_all(&mut self, ix: GatewayIx, reason: SessionEndReason) -> u64 {
-        let live = self.lives.of(ix).iter().filter(|slot| self.lives.at(*slot).alive());
-        let mut live: Vec<_> = live.map(|slot| (self.lives.at(slot).incarnation(), slot)).collect();
-        live.sort_unstable();
+        let live = self.lives.alive_of(ix);
         let by_gateway = self.gateways.at(ix).boot.closed;
-        for (incarnation, slot) in &live {
-            let id = self.lives.at(*slot).id().to_owned();
+        for slot in &live {
+            let life = self.lives.at(*slot);
+            let (id, incarnation) = (life.id().to_owned(), life.incarnation());
             let (said, time_unix_nano) = (v1::SessionEnd::default(), self.now.unix_nano);
             self.decide(*slot, Ending { reason, said, time_unix_nano, traceparent: "", synthetic: true });
             if by_gateway {
-                self.gateway_ended(ix, &id, *incarnation, reason);
+                self.gateway_ended(ix, &id, incarnation, reason);
             }
         }
         live.len() as u64
@@ -194,7 +196,8 @@ impl Machine {
     fn late_retries(&self, ix: SubscriberIx, gateway: GatewayIx, deadline: Duration) -> HashSet<LifeRef> {
         let Some(subscriber) = self.registry.get(ix) else { return HashSet::new() };
         let owed = |life| self.lives.get(life).is_some_and(|held| held.gateway() == gateway && !held.alive());
-        let late = subscriber.retrying.iter().filter(|(life, (at, _))| *at > deadline && owed(**life));
+        let late = |retry: &Retry| retry.at().is_some_and(|at| at > deadline);
+        let late = subscriber.retrying.iter().filter(|(life, retry)| late(retry) && owed(**life));
         late.map(|(life, _)| *life).collect()
     }
 }

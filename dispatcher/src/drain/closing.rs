@@ -125,8 +125,18 @@ impl Closings {
     }
 
     /// Whether a drain of this gateway is under way.
+    pub(crate) fn under_way(&self) -> bool {
+        self.closings.iter().any(|it| !it.quiet && it.finished.is_none())
+    }
+
+    /// Whether this gateway is being drained.
     pub(crate) fn drains(&self, gateway: GatewayIx) -> bool {
         self.closings.iter().any(|it| it.gateway == gateway && !it.quiet && it.finished.is_none())
+    }
+
+    /// Whether a boot of this gateway is being closed.
+    pub(crate) fn is_closing(&self, gateway: GatewayIx) -> bool {
+        self.closings.iter().any(|it| it.gateway == gateway)
     }
 
     /// Whether a drain carries this life's end over, because its RETRY does not fit.

@@ -145,6 +145,6 @@ impl Machine {
                 held.gateway() == closing.gateway && held.decided().is_some_and(|at| at <= closing.mark)
             }) && given_up.is_none_or(|given_up| !given_up.contains(*life))
         };
-        subscriber.retrying.keys().filter(owed).count() as u64
+        subscriber.waiting_retries().filter(owed).count() as u64
     }
 }

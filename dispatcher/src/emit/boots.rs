@@ -8,17 +8,17 @@ use std::{
 use hookwire_protocol::v1::{self, SessionEndReason, StopReason};
 use uuid::Uuid;
 
-use super::encode::origin;
+use super::{encode::origin, reconcile::Listed};
 
 /// One gateway's stream, as the worker names it. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SourceId(pub u64);
 
-/// A gateway's index in the machine; never used again.
+/// A gateway's index in the machine; used again once the gateway is forgotten.
 pub(crate) type GatewayIx = u32;
 
 /// Boots that are over and refused for good.
-const MAX_BOOTS_OVER: usize = 16;
+pub(crate) const MAX_BOOTS_OVER: usize = 16;
 
 /// Ended ids that are remembered in one boot: the newest.
 const MAX_ENDED: usize = 100_000;
@@ -33,8 +33,8 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    pub(crate) fn new(id: &str, boot: Boot) -> Self {
-        Self { id: id.into(), boot, over: VecDeque::new() }
+    pub(crate) fn new(id: &str, boot: Boot, over: VecDeque<Box<str>>) -> Self {
+        Self { id: id.into(), boot, over }
     }
 
     /// Whether this boot is refused for good.
@@ -67,6 +67,8 @@ pub(crate) struct Boot {
     pub(crate) sources: BTreeSet<SourceId>,
     pub(crate) emitters: HashMap<Box<str>, Emitter>,
     pub(crate) ended: Ended,
+    /// What the gateway says is alive, until what it published before has been taken in.
+    pub(super) listed: Option<Listed>,
     /// The gateway's own gateway_stop, held until the boot ends.
     pub(crate) stop: Option<HeldStop>,
     /// Its gateway_stop is on its way, or was told: once a boot.
@@ -85,6 +87,7 @@ impl Boot {
             sources: BTreeSet::new(),
             emitters: HashMap::new(),
             ended: Ended::default(),
+            listed: None,
             stop: None,
             stop_told: false,
             lost_at: None,
@@ -108,12 +111,12 @@ pub(crate) struct Emitter {
     pub(crate) last: u64,
     /// What its events' ids begin with.
     pub(crate) digest: Box<str>,
-    /// The stream that carries it now.
-    pub(crate) source: SourceId,
+    /// The stream that carries it now, or did last; none of this process has where it is known from before.
+    pub(crate) source: Option<SourceId>,
 }
 
 /// A gateway's own gateway_stop.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HeldStop {
     pub(crate) payload: v1::GatewayStop,
     pub(crate) time_unix_nano: u64,
@@ -152,8 +155,13 @@ impl Ended {
         self.by_id.get(id).copied()
     }
 
-    /// Remembers an id; what is known of its last life is kept where nothing newer is said.
-    pub(crate) fn insert(&mut self, id: &str, incarnation: u64, reason: SessionEndReason) {
+    /// Remembers an id; says which one is forgotten for it.
+    pub(crate) fn insert(
+        &mut self,
+        id: &str,
+        incarnation: u64,
+        reason: SessionEndReason,
+    ) -> Option<Box<str>> {
         self.count += 1;
         let number = self.count;
         self.by_id.insert(id.into(), EndedLife { incarnation, reason, number });
@@ -163,7 +171,9 @@ impl Ended {
             && self.by_id.get(&id).is_some_and(|ended| ended.number == oldest)
         {
             self.by_id.remove(&id);
+            return Some(id);
         }
+        None
     }
 
     /// Its own session_start came.
@@ -192,6 +202,14 @@ impl Gateways {
         let ix = self.gateways.len() as GatewayIx;
         self.by_id.insert(gateway.id.clone(), ix);
         self.gateways.push(gateway);
+        ix
+    }
+
+    /// Forgets the gateway that stood there.
+    pub(crate) fn replace(&mut self, ix: GatewayIx, gateway: Gateway) -> GatewayIx {
+        self.by_id.remove(&self.gateways[ix as usize].id);
+        self.by_id.insert(gateway.id.clone(), ix);
+        self.gateways[ix as usize] = gateway;
         ix
     }
 
@@ -229,7 +247,9 @@ mod tests {
         let mut ended = Ended::default();
         ended.insert("first", 1, SessionEndReason::Reset);
         ended.insert("again", 2, SessionEndReason::Reset);
-        (0..MAX_ENDED - 2).for_each(|number| ended.insert(&number.to_string(), 0, SessionEndReason::Reset));
+        for number in 0..MAX_ENDED - 2 {
+            ended.insert(&number.to_string(), 0, SessionEndReason::Reset);
+        }
         ended.insert("again", 3, SessionEndReason::Deleted);
         assert_eq!(ended.get("first"), None);
         ended.insert("one more", 4, SessionEndReason::Reset);

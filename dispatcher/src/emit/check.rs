@@ -2,7 +2,7 @@
 
 use hookwire_protocol::{hook, v1::RefusalCode};
 
-use super::given::{Given, Payload};
+use super::given::{Given, Named, Payload};
 
 /// The longest name of a hook, in bytes.
 const MAX_HOOK_BYTES: usize = 256;
@@ -30,7 +30,11 @@ fn names(event: &Given<'_>) -> Result<(), String> {
         let size = event.hook.len();
         return Err(format!("hook: a name has 1 to {MAX_HOOK_BYTES} bytes, not {size}"));
     }
-    let Some(session) = &event.session else { return Ok(()) };
+    event.session.as_ref().map_or(Ok(()), check_session)
+}
+
+/// Says what is wrong with how a session is named.
+pub(crate) fn check_session(session: &Named<'_>) -> Result<(), String> {
     if session.id == Some("") {
         return Err("session.id: it is empty; leave it out where only the key is known".to_owned());
     }

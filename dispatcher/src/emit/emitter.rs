@@ -4,7 +4,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -15,7 +15,11 @@ use hookwire_protocol::{
     v1::{GatewayEvent, Refusal, attach_request},
 };
 use prost::Message as _;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{
+    Notify,
+    mpsc::{self, error::SendError},
+    oneshot,
+};
 
 use super::{boots::SourceId, given::Given, publish::Publication};
 use crate::{
@@ -44,6 +48,8 @@ struct Room {
     lost_bytes: AtomicU64,
     /// Something was lost: that is told although nothing else may follow.
     full: Notify,
+    /// Why nothing more is taken in, once that is so.
+    over: OnceLock<NotTaken>,
 }
 
 /// An event on its way to the worker; in a box, since it passes through several hands.
@@ -60,6 +66,12 @@ impl Emitted {
     pub(crate) fn given(&self) -> Given<'_> {
         Given::of(&self.event, self.bytes)
     }
+
+    fn refuse(self, why: &NotTaken) {
+        if let Some(receipt) = self.receipt {
+            let _ = receipt.send(Err(why.clone())); // whoever emitted it may not care
+        }
+    }
 }
 
 /// Why an event was not taken in.
@@ -72,9 +84,13 @@ pub enum NotTaken {
     /// More was emitted than could be taken in; the loss is counted, and told to the plugins.
     #[error("the emitter's buffer of {MAX_WAITING_BYTES} bytes is full")]
     Full,
-    /// The dispatcher has stopped, or a newer boot has taken this one's place.
+    /// The dispatcher has stopped, or a newer boot has taken this one's place: this had no effect.
     #[error("the dispatcher takes nothing more in from this boot")]
     Closed,
+    /// The journal has failed; the text says of what. What was on its way then may be in it or not, and nothing behind
+    /// that is. The next process goes on from what is in it: its first emitter ends what was left open.
+    #[error("this may be lost: {0}")]
+    Journal(String),
 }
 
 /// What became of an event: a future that can be dropped.
@@ -101,6 +117,27 @@ impl Room {
             commands.send(Command::EmitterLost(lost)).await;
         }
     }
+
+    /// Nothing more is taken in: whoever waits is told why, and whoever emits from now on.
+    fn close(
+        &self,
+        refused: Refused,
+        receipts: Vec<oneshot::Sender<Result<(), NotTaken>>>,
+        waiting: &mut mpsc::UnboundedReceiver<Box<Emitted>>,
+    ) {
+        let why = match refused {
+            fault @ Refused::Journal(_) => NotTaken::Journal(fault.to_string()),
+            _ => NotTaken::Closed,
+        };
+        let why = self.over.get_or_init(|| why);
+        for receipt in receipts {
+            let _ = receipt.send(Err(why.clone())); // whoever emitted it may not care
+        }
+        waiting.close();
+        while let Ok(emitted) = waiting.try_recv() {
+            emitted.refuse(why);
+        }
+    }
 }
 
 impl Emitter {
@@ -118,9 +155,11 @@ impl Emitter {
             self.room.lost_bytes.fetch_add(bytes, Ordering::Relaxed);
             self.room.full.notify_one();
             let _ = receipt.send(Err(NotTaken::Full)); // the caller may not care
-        } else {
-            // Fails only once the dispatcher has stopped: then dropping the sender says Closed.
-            let _ = self.events.send(Box::new(Emitted { event, bytes: size, receipt: Some(receipt) }));
+            return Receipt(answer);
+        }
+        let emitted = Box::new(Emitted { event, bytes: size, receipt: Some(receipt) });
+        if let Err(SendError(emitted)) = self.events.send(emitted) {
+            emitted.refuse(self.room.over.get().unwrap_or(&NotTaken::Closed));
         }
         Receipt(answer)
     }
@@ -134,7 +173,7 @@ pub(crate) async fn attach(
 ) -> Result<Emitter, Refused> {
     let (ended, _end) = oneshot::channel();
     let welcome = commands.ask(|reply| Command::Attach { source, hello, ended, reply }).await;
-    let welcome = welcome.ok_or(Refused::Stopping)??;
+    let welcome = welcome.ok_or_else(|| commands.closed())??;
     let (events, waiting) = mpsc::unbounded_channel();
     let room = Arc::new(Room::default());
     tokio::spawn(carry(commands, source, welcome.resume_after, waiting, Arc::clone(&room)));
@@ -169,7 +208,10 @@ async fn carry(
         last += events.len() as u64;
         let publication = Publication::Embedded { first_publish_seq, events };
         let receipt = commands.ask(|reply| Command::Publish { source, publication, reply }).await;
-        let Some(receipt) = receipt.flatten() else { break };
+        let Some(receipt) = receipt.flatten() else {
+            room.close(commands.closed(), receipts, &mut waiting);
+            break;
+        };
         answer(receipts, first_publish_seq, receipt.refused);
     }
     commands.send(Command::Detach(source)).await;
@@ -194,3 +236,6 @@ impl From<hookwire_protocol::v1::Publish> for Publication {
         Self::Embedded { first_publish_seq: publish.first_publish_seq, events }
     }
 }
+
+#[cfg(test)]
+mod tests;

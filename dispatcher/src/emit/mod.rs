@@ -8,5 +8,6 @@ pub(crate) mod encode;
 pub(crate) mod given;
 pub(crate) mod lot;
 pub(crate) mod publish;
+pub(crate) mod reconcile;
 mod route;
 pub(crate) mod service;

@@ -95,6 +95,7 @@ impl Machine {
         let (digest, mut last) = (emitter.digest.clone(), emitter.last);
         let publisher = Publisher { gateway, digest: &digest };
         let (records, mut refused) = (self.step.records.len(), Vec::new());
+        let mut listed_behind = self.gateways.at(gateway).boot.listed_behind();
         self.lot.to_come = events.size_hint().0;
         for (after, event) in (0..).zip(events) {
             self.lot.to_come = self.lot.to_come.saturating_sub(1);
@@ -108,6 +109,9 @@ impl Machine {
                 self.counters.events_resent += 1;
                 continue;
             }
+            if listed_behind.take_if(|behind| *behind < publish_seq).is_some() {
+                self.reconcile_through(gateway, publish_seq - 1); // what is in between never comes
+            }
             last = publish_seq;
             match take_in(self, &publisher, publish_seq, event) {
                 Ok(()) => self.counters.events_taken_in += 1,
@@ -120,12 +124,12 @@ impl Machine {
                 self.fan_out();
             }
         }
-        let id = self.gateways.at(gateway).id.clone();
+        self.reconcile_through(gateway, last);
         if let Some(emitter) = self.gateways.at_mut(gateway).boot.emitters.get_mut(&emitter_id) {
             emitter.last = last;
         }
         if self.step.records.len() > records {
-            self.record(Record::Published { gateway: id, emitter: emitter_id, publish_seq: last });
+            self.record(Record::Published { gateway, emitter: emitter_id, publish_seq: last });
         }
         self.fan_out();
         Some(v1::Receipt { through_publish_seq: last, refused })
@@ -208,7 +212,9 @@ impl Machine {
             _ => v1::SessionStart::default(),
         };
         self.begin_life(ix, &Beginning { event, synthetic: false }, start);
-        self.gateways.at_mut(ix).boot.ended.remove(id);
+        if self.gateways.at_mut(ix).boot.ended.remove(id).is_some() {
+            self.record(Record::EndedForgotten { gateway: ix, session: id.into() });
+        }
         Ok(())
     }
 
@@ -255,10 +261,11 @@ impl Machine {
         incarnation: u64,
         reason: SessionEndReason,
     ) {
-        let gateway = self.gateways.at_mut(ix);
-        gateway.boot.ended.insert(id, incarnation, reason);
-        let gateway = gateway.id.clone();
-        self.record(Record::Ended { gateway, session: id.into(), incarnation });
+        let oldest = self.gateways.at_mut(ix).boot.ended.insert(id, incarnation, reason);
+        self.record(Record::Ended { gateway: ix, session: id.into(), incarnation, reason });
+        if let Some(session) = oldest {
+            self.record(Record::EndedForgotten { gateway: ix, session });
+        }
     }
 
     fn hold_gateway_stop(&mut self, publisher: &Publisher<'_>, publish_seq: u64, event: &Given<'_>) {
@@ -282,6 +289,13 @@ impl Machine {
         if boot.stop_told {
             self.closings.said_late(boot.number, held.clone()); // the drain may still have nobody told
         }
+        self.record_gateway_stop(publisher.gateway);
+    }
+
+    pub(crate) fn record_gateway_stop(&mut self, ix: GatewayIx) {
+        let boot = &self.gateways.at(ix).boot;
+        let (said, told) = (boot.stop.clone(), boot.stop_told);
+        self.record(Record::GatewayStop { gateway: ix, said, told });
     }
 
     /// Any hook but the lifecycle's own: it is fanned out with its lot.

@@ -27,6 +27,7 @@ use super::{
     route::{Message, Said},
 };
 use crate::{
+    dispatcher::{HANDOVER_AFTER, HANDOVER_TEXT},
     drain::{DrainOrder, MAX_BUDGET, Ticket},
     machine::RECONNECT_AFTER,
     status::{as_status, unreadable},
@@ -74,7 +75,7 @@ impl GatewayService {
         let order = order(request, self.drain_budget);
         let (report, awaited) = oneshot::channel();
         let ticket = self.commands.ask(|reply| Command::Drain { order, reply, report }).await;
-        let ticket = ticket.ok_or_else(stopped)?.map_err(as_status)?;
+        let ticket = ticket.ok_or_else(|| as_status(self.commands.closed()))?.map_err(as_status)?;
         let (responses, outbound) = mpsc::channel(1);
         tokio::spawn(tell_progress(self.commands.clone(), ticket, awaited, responses));
         Ok(Box::pin(ReceiverStream::new(outbound)))
@@ -110,7 +111,7 @@ async fn tell_progress(
         tokio::select! {
             biased; // the report ends it
             report = &mut awaited => {
-                let last = report.map(drain_response::Message::Report).map_err(|_| stopped()).and_then(say);
+                let last = report.map(drain_response::Message::Report).map_err(|_| as_status(commands.closed())).and_then(say);
                 let _ = responses.send(last).await; // who asked may be gone: the drain is done all the same
                 return;
             }
@@ -141,8 +142,9 @@ impl Reader {
             Ok(()) => {
                 let responses = self.responses.clone();
                 let outcome = tokio::select! {
+                    biased; // what was published in time is still taken in
                     outcome = self.read() => outcome,
-                    Ok(reason) = &mut end => Err(Ended::Told(reason)),
+                    Ok(told) = &mut end => Err(told),
                     () = responses.closed() => Ok(()), // the connection is gone
                 };
                 self.commands.send(Command::Detach(self.source)).await;
@@ -159,11 +161,7 @@ impl Reader {
         let _ = self.responses.send(last).await;
     }
 
-    async fn hello(
-        &mut self,
-        ended: oneshot::Sender<GoodbyeReason>,
-        hello_timeout: Duration,
-    ) -> Result<(), Status> {
+    async fn hello(&mut self, ended: oneshot::Sender<Ended>, hello_timeout: Duration) -> Result<(), Status> {
         let first = timeout(hello_timeout, self.inbound.message()).await.map_err(|_| {
             Status::deadline_exceeded(format!("no Hello came within {hello_timeout:?} of the call"))
         })?;
@@ -173,7 +171,7 @@ impl Reader {
         };
         let source = self.source;
         let attached = self.commands.ask(|reply| Command::Attach { source, hello, ended, reply }).await;
-        let welcome = attached.ok_or_else(stopped)?.map_err(as_status)?;
+        let welcome = attached.ok_or_else(|| as_status(self.commands.closed()))?.map_err(as_status)?;
         let _ = self.say(attach_response::Message::Welcome(welcome)).await;
         Ok(())
     }
@@ -216,7 +214,8 @@ impl Reader {
 }
 
 /// Why a gateway's stream ended, where it did not end by itself.
-enum Ended {
+#[derive(Debug)]
+pub(crate) enum Ended {
     Refused(Status),
     Told(GoodbyeReason),
 }
@@ -230,6 +229,7 @@ fn goodbye(reason: GoodbyeReason) -> AttachResponse {
         GoodbyeReason::Displaced => {
             (Duration::ZERO, "a newer boot, or a newer stream of this emitter, has attached")
         }
+        GoodbyeReason::Handover => (HANDOVER_AFTER, HANDOVER_TEXT),
         _ => (RECONNECT_AFTER, "the dispatcher is stopping"),
     };
     let goodbye = attach_response::Goodbye {
@@ -238,8 +238,4 @@ fn goodbye(reason: GoodbyeReason) -> AttachResponse {
         text: text.to_owned(),
     };
     AttachResponse { message: Some(attach_response::Message::Goodbye(goodbye)) }
-}
-
-fn stopped() -> Status {
-    Status::unavailable("the dispatcher has stopped")
 }

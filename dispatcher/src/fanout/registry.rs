@@ -13,8 +13,11 @@ use crate::{
     queue::{Lost, Queue},
     serve::stream::Stream,
     settle::{
+        journal::{RanSeconds, SubscriberNumber},
         lives::{LifeRef, Slot},
         marks::Marks,
+        retention::{Account, Limits},
+        retry::Retry,
     },
 };
 
@@ -28,6 +31,8 @@ const MAX_DISPLACED: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Subscriber {
     pub(crate) id: Box<str>,
+    /// Which the journal knows it by.
+    pub(crate) number: SubscriberNumber,
     pub(crate) filter: Filter,
     pub(crate) when_full: WhenFull,
     pub(crate) marks: Marks,
@@ -36,9 +41,12 @@ pub(crate) struct Subscriber {
     pub(crate) queue: Queue,
     /// Starts that wait for the end of an earlier life, by that life's slot.
     pub(crate) waiting: HashMap<Slot, Vec<LifeRef>>,
-    /// Lives whose start or end was answered RETRY and is to be written again, and where that stands in
-    /// `Machine::retries`.
-    pub(crate) retrying: HashMap<LifeRef, (Duration, u64)>,
+    /// Lives whose start or end was answered RETRY, and not otherwise since.
+    pub(crate) retrying: HashMap<LifeRef, Retry>,
+    /// What is owed to it, and for how long.
+    pub(crate) account: Account,
+    /// How long dispatchers had run when its last stream ended; `None` while it has one.
+    pub(crate) away_since: Option<RanSeconds>,
     /// What was lost and not told yet, by cause.
     gaps: BTreeMap<i32, Lost>,
     displaced: VecDeque<String>,
@@ -51,9 +59,16 @@ pub(crate) struct Subscriber {
 }
 
 impl Subscriber {
-    pub(crate) fn new(id: &str, filter: Filter, queue: Queue) -> Self {
+    pub(crate) fn new(
+        id: &str,
+        number: SubscriberNumber,
+        filter: Filter,
+        queue: Queue,
+        limits: Limits,
+    ) -> Self {
         Self {
             id: id.into(),
+            number,
             filter,
             when_full: WhenFull::DropOldest,
             marks: Marks::default(),
@@ -61,6 +76,8 @@ impl Subscriber {
             queue,
             waiting: HashMap::new(),
             retrying: HashMap::new(),
+            account: Account::new(limits),
+            away_since: None,
             gaps: BTreeMap::new(),
             displaced: VecDeque::new(),
             wanted_hooks: Vec::new(),
@@ -83,6 +100,11 @@ impl Subscriber {
     /// The next loss that is to be told.
     pub(crate) fn take_gap(&mut self) -> Option<(i32, Lost)> {
         self.gaps.pop_first()
+    }
+
+    /// Lives whose start or end waits to be written again.
+    pub(crate) fn waiting_retries(&self) -> impl Iterator<Item = &LifeRef> {
+        self.retrying.iter().filter(|(_, retry)| retry.waits.is_some()).map(|(life, _)| life)
     }
 
     /// An instance that was displaced stays out while the one that displaced it is connected.

@@ -7,6 +7,7 @@
 //! `HOOKWIRE_SCHEDULES` sets how many schedules are played. One that fails is shrunk, printed, and its seed kept in
 //! `proptest-regressions/`; those that found something live on in [regressions].
 
+mod exhaustive;
 mod hostile;
 mod journal;
 mod memory;

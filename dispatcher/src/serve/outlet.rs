@@ -94,38 +94,31 @@ impl Outlets {
         }
     }
 
-    /// Moves frames until there are none, or no room. Says whether the stream is over.
-    pub(crate) fn fill(&mut self, stream: StreamId, mut next: impl FnMut() -> Option<Frame>) -> bool {
+    /// Ends all of them.
+    pub(crate) fn finish_all(&mut self, last: impl Fn() -> Outgoing) {
+        for stream in self.open.keys().copied().collect::<Vec<_>>() {
+            self.finish(stream, last());
+        }
+    }
+
+    /// Room for one more frame of this stream.
+    pub(crate) fn room(&mut self, stream: StreamId) -> Room {
         if let Some((outlet, last)) = self.closing.remove(&stream) {
             self.close(stream, outlet, last);
-            return false;
         }
-        let Some(outlet) = self.open.get(&stream) else { return false };
-        let over = loop {
-            match outlet.room() {
-                Room::None => break false,
-                Room::Closed => break true,
-                Room::For(permit) => {
-                    let Some(frame) = next() else { break false };
-                    let last = frame.last;
-                    permit.send(Outgoing::Frame(frame));
-                    if last {
-                        break true;
-                    }
-                }
-            }
-        };
-        if over {
-            self.open.remove(&stream);
-        }
-        over
+        self.open.get(&stream).map_or(Room::None, Outlet::room)
+    }
+
+    /// The stream is over: its last frame has its place, or its transport is gone.
+    pub(crate) fn forget(&mut self, stream: StreamId) {
+        self.open.remove(&stream);
     }
 
     fn close(&mut self, stream: StreamId, outlet: Outlet, last: Outgoing) {
         let full = match outlet.room() {
             Room::None => true,
             Room::Closed => false,
-            Room::For(permit) => return permit.send(last),
+            Room::For(permit) => return permit.fill(last),
         };
         if full {
             self.closing.insert(stream, (outlet, last));
@@ -133,26 +126,40 @@ impl Outlets {
     }
 }
 
-enum Room<'a> {
-    For(mpsc::Permit<'a, Outgoing>),
+/// Whether a stream takes another frame.
+#[derive(Debug)]
+pub(crate) enum Room {
+    For(Place),
     /// The body says when there is some again.
     None,
     /// The transport is gone.
     Closed,
 }
 
+/// A frame's place on its way to a transport: the frame may come later, and those behind it stand behind it.
+#[derive(Debug)]
+pub(crate) struct Place(mpsc::OwnedPermit<Outgoing>);
+
+impl Place {
+    /// What was to come has come.
+    pub(crate) fn fill(self, outgoing: Outgoing) {
+        self.0.send(outgoing);
+    }
+}
+
 impl Outlet {
-    fn room(&self) -> Room<'_> {
-        let mut permit = self.frames.try_reserve();
-        if matches!(permit, Err(TrySendError::Full(()))) {
+    fn room(&self) -> Room {
+        let reserve = || self.frames.clone().try_reserve_owned();
+        let mut permit = reserve();
+        if matches!(permit, Err(TrySendError::Full(_))) {
             self.starved.set();
             // It may have made room just before it could see that somebody waits.
-            permit = self.frames.try_reserve();
+            permit = reserve();
         }
         match permit {
-            Ok(permit) => Room::For(permit),
-            Err(TrySendError::Full(())) => Room::None,
-            Err(TrySendError::Closed(())) => Room::Closed,
+            Ok(permit) => Room::For(Place(permit)),
+            Err(TrySendError::Full(_)) => Room::None,
+            Err(TrySendError::Closed(_)) => Room::Closed,
         }
     }
 }
@@ -242,12 +249,14 @@ mod tests {
         let (outlet, outflow, _reader) = outlet(STREAM, ready);
         let mut outlets = Outlets::default();
         outlets.insert(STREAM, outlet);
-        assert!(!outlets.fill(STREAM, || Some(frame())), "it is full, and not over");
+        while let Room::For(place) = outlets.room(STREAM) {
+            place.fill(Outgoing::Frame(frame()));
+        }
         outlets.finish(STREAM, Outgoing::End(Status::ok("")));
         assert!(!outlets.is_empty(), "the last frame waits");
         drop(outflow);
         assert_eq!(wakes.try_recv(), Ok(STREAM));
-        outlets.fill(STREAM, || None);
+        assert!(matches!(outlets.room(STREAM), Room::None));
         assert!(outlets.is_empty());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use hookwire_protocol::v1::{self, BatchKind, subscribe_response};
+use hookwire_protocol::v1::{self, BatchKind, GapCause, subscribe_response};
 
 use super::{
     frame::{Batch, Frame},
@@ -11,7 +11,10 @@ use super::{
 use crate::{
     fanout::registry::{Subscriber, SubscriberIx},
     machine::{Machine, Now},
-    settle::lives::{Life, LifeRef, Slot},
+    settle::{
+        lives::{Life, LifeRef, Slot},
+        marks::Marks,
+    },
 };
 
 /// The most events in one batch.
@@ -81,7 +84,8 @@ impl Machine {
         if let Some(message) = subscriber.stream.as_mut()?.control.pop_front() {
             return Some(Frame::control(message));
         }
-        let (cause, lost) = subscriber.take_gap()?;
+        let expired = self.take_expired(ix).map(|expired| (GapCause::Expired.into(), expired));
+        let (cause, lost) = expired.or_else(|| self.registry.at(ix).take_gap())?;
         let gap = v1::Gap { count: lost.events, bytes: lost.bytes, cause };
         Some(Frame::control(subscribe_response::Message::Gap(gap)))
     }
@@ -270,7 +274,7 @@ impl Machine {
         if stream.announce {
             let named = |slot: Slot, life: &Life| {
                 let wanted = filter.wants_lifecycle() && filter.wants_session(life.agent(), life.key());
-                life.alive() && (wanted || marks.is_open(slot))
+                is_named(marks, slot, life) && (wanted || marks.is_open(slot))
             };
             let named = lives.iter().filter(|(slot, life)| named(*slot, life));
             let mut named: Vec<_> =
@@ -297,7 +301,10 @@ impl Machine {
     /// Whether this life is named before CaughtUp. A start that waits for an earlier life's end comes live, behind it.
     fn is_announced(&mut self, ix: SubscriberIx, life: LifeRef) -> bool {
         let Some(subscriber) = self.registry.get(ix) else { return false };
-        let Some(held) = self.lives.get(life).filter(|held| held.alive()) else { return false };
+        let Some(held) = self.lives.get(life).filter(|held| is_named(&subscriber.marks, life.slot, held))
+        else {
+            return false;
+        };
         let (marks, stream) = (&subscriber.marks, subscriber.stream.as_ref());
         let closed = stream.is_none_or(|stream| stream.closed.contains(&life.incarnation));
         if closed || marks.start_is_written(life.slot) {
@@ -333,4 +340,10 @@ impl Machine {
     fn stream_of(&self, ix: SubscriberIx) -> Option<&Stream> {
         self.registry.get(ix)?.stream.as_ref()
     }
+}
+
+/// Whether an announcement names this life: it is alive, or its end comes live on this stream. Whoever holds it open
+/// would otherwise take it for one that is owed no end.
+fn is_named(marks: &Marks, slot: Slot, life: &Life) -> bool {
+    life.alive() || (marks.is_open(slot) && !marks.end_is_written(slot))
 }

@@ -98,6 +98,7 @@ impl Reader {
             return;
         }
         let (release, status) = tokio::select! {
+            biased; // what was said in time still counts
             last = self.read() => last,
             () = end.closed() => (false, None), // nobody reads the response any more
         };
@@ -114,7 +115,7 @@ impl Reader {
         };
         let stream = self.stream;
         let subscribed = self.commands.ask(|reply| Command::Subscribe { stream, hello, outlet, reply }).await;
-        subscribed.ok_or_else(|| Status::unavailable("the dispatcher has stopped"))?.map_err(as_status)
+        subscribed.ok_or_else(|| self.commands.closed()).flatten().map_err(as_status)
     }
 
     /// Reads until the plugin goes: whether it lets go of what it is owed, and what was wrong with what it said.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use hookwire_protocol::v1::{
-    self, BatchKind, GapCause, GoodbyeReason, RetentionKind, WhenFull, subscribe_request, subscribe_response,
+    self, BatchKind, GapCause, GoodbyeReason, WhenFull, subscribe_request, subscribe_response,
 };
 
 use super::{
@@ -11,7 +11,6 @@ use super::{
     stream::{Due, Stream, StreamId, Turn},
 };
 use crate::{
-    drain::Outcome,
     fanout::{
         filter::Filter,
         registry::{Subscriber, SubscriberIx},
@@ -19,7 +18,7 @@ use crate::{
     machine::{Effect, Machine, Now, Refused},
     metrics::Counters,
     queue::{Lost, Queue},
-    settle::{journal::Record, lives::Slot},
+    settle::{journal::Record, lives::Slot, retention::Limits},
 };
 
 /// The longest subscriber_id or instance_id, in bytes.
@@ -58,11 +57,13 @@ impl Machine {
             None => self.register(hello, filter.clone())?,
         };
         let stream_epoch = self.next_stream_epoch();
-        let name = hello.subscriber_id.as_str().into();
-        self.record(Record::Subscribed { name, subscriber: ix, stream_epoch });
+        let subscriber = self.registry.at(ix).number;
+        self.record(Record::Subscribed { subscriber, hello: Box::new(durable(hello)), stream_epoch });
         self.begin_stream(ix, id, hello, filter);
         self.plan_replay(ix);
-        let welcome = self.welcome(ix, found.is_some(), stream_epoch);
+        let entries = self.take_expired(ix).unwrap_or_default().events;
+        let mut welcome = self.welcome(ix, found.is_some(), stream_epoch);
+        welcome.expired = Some(v1::Expired { entries, ..Default::default() });
         if let Some(stream) = &mut self.registry.at(ix).stream {
             stream.control.push_front(subscribe_response::Message::Welcome(welcome));
         }
@@ -78,7 +79,7 @@ impl Machine {
         self.end_stream(ix);
         self.registry.at(ix).forgive_displaced();
         if release {
-            self.release(ix);
+            self.release(ix, "it said so");
         }
     }
 
@@ -133,10 +134,12 @@ impl Machine {
             return Err(Refused::Exhausted(text));
         }
         let queue = self.queue(WhenFull::DropOldest);
-        Ok(self.registry.insert(Subscriber::new(&hello.subscriber_id, filter, queue)))
+        let number = self.next_subscriber_number();
+        let limits = Limits::granted(hello.retention, &self.settings);
+        Ok(self.registry.insert(Subscriber::new(&hello.subscriber_id, number, filter, queue, limits)))
     }
 
-    fn queue(&self, when_full: WhenFull) -> Queue {
+    pub(crate) fn queue(&self, when_full: WhenFull) -> Queue {
         Queue::new(self.settings.queue_events, self.settings.queue_bytes, when_full)
     }
 
@@ -154,13 +157,16 @@ impl Machine {
         let most = self.settings.max_in_flight;
         let window = if hello.max_in_flight == 0 { most } else { hello.max_in_flight.min(most) };
         let (began, queue) = (self.position(), self.queue(when_full));
+        let limits = Limits::granted(hello.retention, &self.settings);
         let subscriber = self.registry.at(ix);
+        (subscriber.account.limits, subscriber.away_since) = (limits, None);
         subscriber.filter = filter;
         subscriber.wanted_hooks.clear();
         subscriber.when_full = when_full;
         subscriber.queue = queue;
         subscriber.stream = Some(Stream::new(id, hello.instance_id.clone(), began, hello.announce, window));
         self.streams.insert(id, ix);
+        self.retention_changed(ix);
     }
 
     /// Each open entry is replayed in order of incarnation; starts that came while it was away follow as they are.
@@ -220,11 +226,9 @@ impl Machine {
         welcome.filter = Some(subscriber.filter.wire().clone());
         welcome.ends_owed = self.owed(subscriber) as u64;
         welcome.starts_to_replay = subscriber.marks.unsettled_len() as u64;
-        welcome.expired = Some(v1::Expired::default());
         welcome.max_in_flight = subscriber.stream.as_ref().map_or(0, Stream::window);
         welcome.set_when_full(subscriber.when_full);
-        // Whatever was asked for: ALL, and bounds, come with the journal.
-        welcome.retention = Some(v1::Retention { kind: RetentionKind::Owed.into(), ..Default::default() });
+        welcome.retention = Some(subscriber.account.limits.wire());
         welcome
     }
 
@@ -238,7 +242,6 @@ impl Machine {
         let subscriber = self.registry.at(ix);
         let Some(stream) = subscriber.stream.take() else { return };
         self.streams.remove(&stream.id);
-        self.retries.retain(|_, (id, _)| *id != stream.id);
         let mut lost = subscriber.queue.shed_all();
         let taken_along = stream.first.iter().chain(&stream.live).filter_map(Turn::event);
         taken_along.for_each(|event| lost.add_all(event));
@@ -247,30 +250,18 @@ impl Machine {
         subscriber.lose(GapCause::Away, lost, &mut self.counters);
         subscriber.marks.forget_written(|slot| !self.lives.at(slot).alive());
         subscriber.waiting.clear();
-        for at in std::mem::take(&mut subscriber.retrying).into_values() {
-            self.retries.remove(&at);
-        }
+        let number = subscriber.number;
+        self.forget_retries(ix);
         let ended = |slot: &Slot| !self.lives.at(*slot).alive();
         let marks = &self.registry.at(ix).marks;
         for slot in marks.wanted().filter(ended).collect::<Vec<_>>() {
             self.cancel_start(ix, slot);
         }
+        let ran = self.ran();
+        self.registry.at(ix).away_since = Some(ran);
+        self.retention_changed(ix);
+        self.record(Record::Left { subscriber: number, ran });
         self.stream_ended_in_closings(ix);
-    }
-
-    fn release(&mut self, ix: SubscriberIx) {
-        let marks = &self.registry.at(ix).marks;
-        let (mut open, wanted): (Vec<_>, Vec<_>) = (marks.open().collect(), marks.wanted().collect());
-        // What a drain has given up goes first: with the last that it still awaits, it would count no more.
-        open.sort_by_key(|slot| !self.closings.has_given_up(ix, self.lives.life_ref(*slot)));
-        for slot in open {
-            self.counters.entries_released += 1;
-            self.close_entry(ix, slot, Outcome::Rejected);
-        }
-        wanted.into_iter().for_each(|slot| self.cancel_start(ix, slot));
-        self.record(Record::Released { subscriber: ix });
-        self.forget_in_closings(ix);
-        self.registry.remove(ix);
     }
 }
 
@@ -280,6 +271,17 @@ impl Subscriber {
         let mut lost = Lost::default();
         self.queue.take_life(incarnation, decided).iter().for_each(|event| lost.add_all(event));
         self.lose(GapCause::Drain, lost, counters);
+    }
+}
+
+/// What is to survive of a Hello: the rest is the stream's, and some of it has no bound but the message's.
+fn durable(hello: &subscribe_request::Hello) -> subscribe_request::Hello {
+    subscribe_request::Hello {
+        subscriber_id: hello.subscriber_id.clone(),
+        hooks: hello.hooks.clone(),
+        filter: hello.filter.clone(),
+        retention: hello.retention,
+        ..Default::default()
     }
 }
 

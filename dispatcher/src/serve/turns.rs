@@ -22,8 +22,11 @@ impl Machine {
     /// Writes the live lane's front as long as it is plain that nothing stands before it. Where it is not, nothing is
     /// decided here: [`Machine::pull`] has another look.
     pub(super) fn write_turns(&mut self, ix: SubscriberIx, batch: &mut Batch) {
-        let Self { registry, lives, step, counters, .. } = self;
-        let Subscriber { queue, waiting, marks, stream: Some(stream), .. } = registry.at(ix) else { return };
+        let Self { registry, lives, step, counters, retention_due, .. } = self;
+        let Subscriber { number, queue, waiting, marks, account, stream: Some(stream), .. } = registry.at(ix)
+        else {
+            return;
+        };
         let plain = stream.first.is_empty() && queue.len() == 0 && waiting.is_empty();
         if !plain || stream.goodbye.is_some() || stream.phase != Phase::Live {
             return;
@@ -34,7 +37,10 @@ impl Machine {
         {
             let written = match turn.due {
                 Due::Start(life) if write_start(lives, marks, life, batch) => {
-                    step.records.push(Record::Entry { subscriber: ix, incarnation: life.incarnation });
+                    if let Some(owed) = lives.at(life.slot).owed() {
+                        *retention_due = (*retention_due).min(account.owe(owed));
+                    }
+                    step.record(Record::Entry { subscriber: *number, incarnation: life.incarnation });
                     Delivered::Start(life)
                 }
                 Due::End { life, .. } if write_end(lives, marks, life, batch) => Delivered::End(life),

@@ -76,7 +76,7 @@ impl Machine {
 
     /// The entry is made as the start is written: the plugin may act on it and die.
     fn write_start(&mut self, ix: SubscriberIx, life: LifeRef, batch: &mut Batch) {
-        let Self { registry, lives, .. } = self;
+        let Self { registry, lives, retention_due, .. } = self;
         let subscriber = registry.at(ix);
         let held = lives.at_mut(life.slot);
         if !subscriber.marks.holds(life.slot) {
@@ -86,8 +86,12 @@ impl Machine {
         subscriber.marks.write_start(life.slot);
         subscriber.queue.release(life.incarnation);
         batch.copy(held.start());
+        if let Some(owed) = held.owed().filter(|_| fresh) {
+            *retention_due = (*retention_due).min(subscriber.account.owe(owed));
+        }
         if fresh {
-            self.record(Record::Entry { subscriber: ix, incarnation: life.incarnation });
+            let (subscriber, incarnation) = (subscriber.number, life.incarnation);
+            self.record(Record::Entry { subscriber, incarnation });
         }
         self.deliver(ix, Delivered::Start(life));
     }

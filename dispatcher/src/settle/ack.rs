@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hookwire_protocol::v1::{self, AckStatus, BatchKind};
+use hookwire_protocol::v1::{self, AckStatus};
 
 use super::{journal::Record, lives::LifeRef};
 use crate::{
@@ -11,19 +11,17 @@ use crate::{
     machine::{Machine, Now},
     serve::{
         flight::{Answered, Delivered},
-        stream::{Due, StreamId, Turn},
+        stream::StreamId,
     },
 };
-
-/// The longest delay of a RETRY: longer ones are cut to it.
-const MAX_RETRY: Duration = Duration::from_secs(3600);
 
 /// A plugin's answer to one delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
     Ok,
     Accepted,
-    Retry(Duration),
+    /// After this delay, where it names one.
+    Retry(Option<Duration>),
     Reject,
 }
 
@@ -37,7 +35,7 @@ impl Machine {
         };
         self.registry.at(ix).last_ack = Some(now.mono);
         for exception in &ack.exceptions {
-            let Some(answer) = self.read(exception) else {
+            let Some(answer) = read(exception) else {
                 self.counters.acks_unknown += 1;
                 continue;
             };
@@ -67,19 +65,6 @@ impl Machine {
         }
     }
 
-    fn read(&self, exception: &v1::AckException) -> Option<Answer> {
-        Some(match exception.status() {
-            AckStatus::Ok => Answer::Ok,
-            AckStatus::Accepted => Answer::Accepted,
-            AckStatus::Reject => Answer::Reject,
-            AckStatus::Retry if exception.retry_after_ms == 0 => Answer::Retry(self.settings.retry_after),
-            AckStatus::Retry => {
-                Answer::Retry(Duration::from_millis(exception.retry_after_ms.into()).min(MAX_RETRY))
-            }
-            AckStatus::Unspecified => return None,
-        })
-    }
-
     fn settle(&mut self, ix: SubscriberIx, delivered: Delivered, answer: Answer) {
         match answer {
             Answer::Ok => self.counters.acks_ok += 1,
@@ -104,7 +89,8 @@ impl Machine {
                     return; // an announcement of what was settled long ago: a RETRY is its end's
                 }
                 self.forget_retry(ix, life);
-                self.record(Record::StartSettled { subscriber: ix, incarnation: life.incarnation });
+                let (subscriber, incarnation) = (self.registry.at(ix).number, life.incarnation);
+                self.record(Record::StartSettled { subscriber, incarnation });
                 if !self.lives.at(life.slot).alive() {
                     self.end_is_due(ix, life);
                 }
@@ -131,49 +117,6 @@ impl Machine {
         }
     }
 
-    /// Writes it again after the delay, on this stream; a newer stream replays it anyway.
-    fn retry(&mut self, ix: SubscriberIx, life: LifeRef, after: Duration) {
-        let at = self.now.mono + after;
-        let number = self.next_position(); // two may be due at the same moment
-        self.forget_retry(ix, life);
-        let subscriber = self.registry.at(ix);
-        let Some(stream) = &mut subscriber.stream else { return };
-        stream.end_is_replayed(life.incarnation); // CaughtUp does not wait for a RETRY
-        subscriber.retrying.insert(life, (at, number));
-        self.retries.insert((at, number), (stream.id, life));
-        self.retry_in_closings(ix, life, at);
-    }
-
-    /// It is not to be written again.
-    pub(crate) fn forget_retry(&mut self, ix: SubscriberIx, life: LifeRef) {
-        let retrying = &mut self.registry.at(ix).retrying;
-        if !retrying.is_empty()
-            && let Some(at) = retrying.remove(&life)
-        {
-            self.retries.remove(&at);
-        }
-    }
-
-    /// The delays of these have passed.
-    pub(crate) fn write_retries_again(&mut self) {
-        while let Some(entry) = self.retries.first_entry() {
-            if entry.key().0 > self.now.mono {
-                return;
-            }
-            let (stream, life) = entry.remove();
-            let Some(ix) = self.streams.get(&stream).copied() else { continue };
-            let subscriber = self.registry.at(ix);
-            if subscriber.retrying.remove(&life).is_none() || self.lives.get(life).is_none() {
-                continue;
-            }
-            let settled = subscriber.marks.is_settled(life.slot);
-            let Some(stream) = &mut subscriber.stream else { continue };
-            let due = if settled { Due::End { life, swept: false } } else { Due::Start(life) };
-            stream.first.push_back(Turn { position: 0, kind: BatchKind::Redelivered, due });
-            self.wake(ix);
-        }
-    }
-
     /// Whether this subscriber has an entry for exactly this life.
     pub(crate) fn is_open(&self, ix: SubscriberIx, life: LifeRef) -> bool {
         self.lives.get(life).is_some() && self.registry.get(ix).is_some_and(|it| it.marks.is_open(life.slot))
@@ -182,4 +125,18 @@ impl Machine {
     fn stream(&mut self, ix: SubscriberIx) -> Option<&mut crate::serve::stream::Stream> {
         self.registry.at(ix).stream.as_mut()
     }
+}
+
+/// `None`: an answer that nobody knows.
+fn read(exception: &v1::AckException) -> Option<Answer> {
+    Some(match exception.status() {
+        AckStatus::Ok => Answer::Ok,
+        AckStatus::Accepted => Answer::Accepted,
+        AckStatus::Reject => Answer::Reject,
+        AckStatus::Retry => {
+            let after = Duration::from_millis(exception.retry_after_ms.into());
+            Answer::Retry((!after.is_zero()).then_some(after))
+        }
+        AckStatus::Unspecified => return None,
+    })
 }

@@ -6,7 +6,7 @@ use hookwire_protocol::{
 };
 
 use super::{
-    journal::Record,
+    journal::{Record, SubscriberNumber},
     lives::{End, Life, LifeRef, Slot},
 };
 use crate::{
@@ -71,14 +71,14 @@ impl Machine {
             late: false,
             payload: Payload::SessionStart(&payload),
         });
-        let gateway = gateway.id.clone();
-        self.record(Record::Started { incarnation, gateway, event: start.clone() });
         self.counters.sessions_started += 1;
         self.counters.sessions_started_synthetic += u64::from(beginning.synthetic);
         let life = Life::new(incarnation, ix, &start, event.time_unix_nano, position);
         debug_assert_eq!((life.id(), life.key(), life.agent()), (id, session.key, session.agent_id));
         let slot = self.lives.insert(life);
-        self.want_start(LifeRef { incarnation, slot }, position);
+        let wanted = self.want_start(LifeRef { incarnation, slot }, position);
+        let ran = self.ran();
+        self.record(Record::Started { incarnation, gateway: ix, event: start, wanted, ran });
         slot
     }
 
@@ -94,23 +94,25 @@ impl Machine {
             .unwrap_or((0, SessionEndReason::Unspecified))
     }
 
-    fn want_start(&mut self, life: LifeRef, position: u64) {
+    /// Says who wants it.
+    fn want_start(&mut self, life: LifeRef, position: u64) -> Box<[SubscriberNumber]> {
         let Self { registry, lives, step, .. } = self;
         let held = lives.at(life.slot);
-        let (agent, key, mut holders) = (held.agent(), held.key(), 0);
+        let (agent, key, mut wanted) = (held.agent(), held.key(), Vec::new());
         for (_, subscriber) in registry.iter_mut() {
             let filter = &subscriber.filter;
             if !filter.wants_lifecycle() || !filter.wants_session(agent, key) {
                 continue;
             }
             subscriber.marks.want(life.slot);
-            holders += 1;
+            wanted.push(subscriber.number);
             if let Some(stream) = &mut subscriber.stream {
                 stream.live.push_back(Turn { position, kind: BatchKind::Live, due: Due::Start(life) });
                 step.wake(stream);
             }
         }
-        lives.at_mut(life.slot).hold(holders);
+        lives.at_mut(life.slot).hold(wanted.len() as u16);
+        wanted.into()
     }
 
     /// Decides how a live life ended. Whoever was handed its start is due its end.
@@ -140,14 +142,19 @@ impl Machine {
             late: false,
             payload: Payload::SessionEnd(&payload),
         });
-        self.record(Record::Decided { incarnation, event: event.clone() });
+        let (reason, ran) = (ending.reason, self.ran());
+        self.record(Record::Decided { incarnation, event: event.clone(), reason, ran });
         self.counters.sessions_ended += 1;
-        self.lives.end(slot, End { event, reason: ending.reason, position });
+        self.lives.end(slot, End { event, reason, position, since: ran });
         let life = LifeRef { incarnation, slot };
-        let Self { registry, lives, closings, step, .. } = self;
+        let Self { registry, lives, closings, step, retention_due, .. } = self;
         let (held, mut cancelled) = (lives.at(slot), Vec::new());
+        let owed = held.owed();
         for (ix, subscriber) in registry.iter_mut() {
             subscriber.marks.decide(slot);
+            if let Some(owed) = owed.filter(|_| subscriber.marks.is_open(slot)) {
+                *retention_due = (*retention_due).min(subscriber.account.owe(owed));
+            }
             if subscriber.marks.is_settled(slot) {
                 subscriber.end_is_due(life, held, closings, step);
             } else if subscriber.marks.wants(slot) && subscriber.stream.is_none() {
@@ -155,7 +162,7 @@ impl Machine {
             }
         }
         cancelled.into_iter().for_each(|ix| self.cancel_start(ix, slot));
-        self.lives.give_up_if_idle(slot);
+        self.give_up_if_idle(slot);
     }
 
     /// The life has ended and this subscriber has settled its start: puts the end in its place.
@@ -167,13 +174,13 @@ impl Machine {
     /// A start without an entry goes together with its end.
     pub(crate) fn cancel_start(&mut self, ix: SubscriberIx, slot: Slot) {
         self.counters.starts_cancelled += 1;
+        self.record_closed(ix, slot);
         self.let_go(ix, slot, None);
     }
 
     /// An entry is closed: nothing more of this life is due to this subscriber.
     pub(crate) fn close_entry(&mut self, ix: SubscriberIx, slot: Slot, outcome: Outcome) {
-        let incarnation = self.lives.at(slot).incarnation();
-        self.record(Record::Closed { subscriber: ix, incarnation });
+        let incarnation = self.record_closed(ix, slot);
         if let Some(stream) = self.registry.at(ix).stream.as_mut().filter(|it| it.phase != Phase::Live) {
             stream.closed.insert(incarnation);
         }
@@ -183,18 +190,35 @@ impl Machine {
     fn let_go(&mut self, ix: SubscriberIx, slot: Slot, outcome: Option<Outcome>) {
         let life = self.lives.at_mut(slot);
         life.let_go();
+        let owed = life.owed();
         let life = LifeRef { incarnation: life.incarnation(), slot };
         self.count_in_closings(ix, life, outcome);
         self.forget_retry(ix, life);
         let subscriber = self.registry.at(ix);
+        if let Some(owed) = owed.filter(|_| subscriber.marks.is_open(slot)) {
+            subscriber.account.settle(owed);
+        }
         subscriber.marks.close(slot);
         subscriber.queue.release(life.incarnation);
         if let Some(stream) = &mut subscriber.stream {
             stream.end_is_replayed(life.incarnation);
         }
         self.unblock(ix, slot);
-        self.lives.give_up_if_idle(slot);
+        self.give_up_if_idle(slot);
         self.wake(ix);
+    }
+
+    fn record_closed(&mut self, ix: SubscriberIx, slot: Slot) -> u64 {
+        let (subscriber, incarnation) = (self.registry.at(ix).number, self.lives.at(slot).incarnation());
+        self.record(Record::Closed { subscriber, incarnation });
+        incarnation
+    }
+
+    /// A life that has ended, and that nobody is due anything of, is forgotten.
+    pub(crate) fn give_up_if_idle(&mut self, slot: Slot) {
+        if let Some(incarnation) = self.lives.give_up_if_idle(slot) {
+            self.record(Record::Forgotten { incarnation });
+        }
     }
 
     /// The end of this life is written, or never will be: starts that waited for it have their turn.

@@ -3,42 +3,79 @@
 //! Every call into the machine leaves records and effects. The records of a call must be durable, and those of all
 //! calls before it, before anything that the call returned or caused leaves the process: before a start's first byte,
 //! a receipt, an answer to an Attach. [`Record::may_be_lost`] names the exceptions.
+//!
+//! What the records of a ledger add up to is its [`Image`](image::Image), from which a new process goes on.
+
+pub(crate) mod image;
+pub(crate) mod sound;
+pub(crate) mod store;
 
 use bytes::Bytes;
+use hookwire_protocol::v1::{SessionEndReason, subscribe_request};
 
-use crate::fanout::registry::SubscriberIx;
+use crate::emit::boots::{GatewayIx, HeldStop};
+
+/// A subscriber's number: never used again in its ledger.
+pub(crate) type SubscriberNumber = u32;
+
+/// How long the dispatchers of this ledger have run, all in all, in seconds: retention counts no other time.
+pub(crate) type RanSeconds = u32;
 
 /// One change of what must survive.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Record {
-    /// A boot's first Attach; it ends the boot before it.
-    Boot { gateway: Box<str>, boot: Box<str> },
-    /// A boot is over; it is refused from now on.
-    BootOver { gateway: Box<str>, boot: Box<str> },
+    /// A boot's first Attach; the gateway's emitters, ended sessions and gateway_stop are those of this boot from now on.
+    /// Another name means another gateway, for which the one of this index was forgotten.
+    Boot { gateway: GatewayIx, name: Box<str>, boot: Box<str> },
+    /// The gateway's present boot is over; it is refused from now on.
+    BootOver { gateway: GatewayIx },
+    /// The present boot's gateway_stop: the gateway's own, where it said one, and whether plugins were told of the stop.
+    GatewayStop { gateway: GatewayIx, said: Option<HeldStop>, told: bool },
     /// What an emitter published up to here has had its effect: together with that effect, or not at all.
-    Published { gateway: Box<str>, emitter: Box<str>, publish_seq: u64 },
-    /// A life began.
-    Started { incarnation: u64, gateway: Box<str>, event: Bytes },
+    Published { gateway: GatewayIx, emitter: Box<str>, publish_seq: u64 },
+    /// A life began, and these subscribers are to be handed its start.
+    Started {
+        incarnation: u64,
+        gateway: GatewayIx,
+        event: Bytes,
+        wanted: Box<[SubscriberNumber]>,
+        ran: RanSeconds,
+    },
     /// A life's end is decided: before the end is written anywhere.
-    Decided { incarnation: u64, event: Bytes },
+    Decided { incarnation: u64, event: Bytes, reason: SessionEndReason, ran: RanSeconds },
+    /// A life has ended, and nobody is due anything of it.
+    Forgotten { incarnation: u64 },
     /// The gateway ended this session in its present boot: a straggler must not start it again.
-    Ended { gateway: Box<str>, session: Box<str>, incarnation: u64 },
-    /// A subscriber is known, with the epoch of its newest stream; by which number the records behind this one name it.
-    Subscribed { name: Box<str>, subscriber: SubscriberIx, stream_epoch: u64 },
+    Ended { gateway: GatewayIx, session: Box<str>, incarnation: u64, reason: SessionEndReason },
+    /// That is not remembered any longer: its own session_start came, or it is too long ago.
+    EndedForgotten { gateway: GatewayIx, session: Box<str> },
+    /// A subscriber is known: what it asked for, and the epoch of its newest stream.
+    Subscribed { subscriber: SubscriberNumber, hello: Box<subscribe_request::Hello>, stream_epoch: u64 },
+    /// A subscriber's stream has ended.
+    Left { subscriber: SubscriberNumber, ran: RanSeconds },
     /// An entry is made: before the start's first byte, since the plugin may act on it and die.
-    Entry { subscriber: SubscriberIx, incarnation: u64 },
+    Entry { subscriber: SubscriberNumber, incarnation: u64 },
     /// An entry's start is settled.
-    StartSettled { subscriber: SubscriberIx, incarnation: u64 },
-    /// An entry is closed: its end is settled, its start rejected, or the subscriber let go of it.
-    Closed { subscriber: SubscriberIx, incarnation: u64 },
-    /// A subscriber let go of everything. Another may get its number.
-    Released { subscriber: SubscriberIx },
+    StartSettled { subscriber: SubscriberNumber, incarnation: u64 },
+    /// Nothing of this life is due to the subscriber: the end is settled, the start rejected or not wanted any more, or
+    /// the entry expired.
+    Closed { subscriber: SubscriberNumber, incarnation: u64 },
+    /// Retention let go of so many entries, and the subscriber has not been told yet.
+    Expired { subscriber: SubscriberNumber, untold: u64 },
+    /// A subscriber is not known any more: it let go of everything, or was forgotten.
+    Unsubscribed { subscriber: SubscriberNumber },
 }
 
 impl Record {
-    /// Losing a settlement costs a redelivery, never an end: nothing needs to wait for it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a journal asks, and so far only the tests' has to"))]
+    /// Losing these costs a redelivery, never an end: nothing needs to wait for them.
     pub(crate) fn may_be_lost(&self) -> bool {
-        matches!(self, Self::StartSettled { .. } | Self::Closed { .. })
+        matches!(
+            self,
+            Self::StartSettled { .. }
+                | Self::Closed { .. }
+                | Self::Forgotten { .. }
+                | Self::Left { .. }
+                | Self::Expired { .. }
+        )
     }
 }

@@ -7,7 +7,10 @@ use bytes::Bytes;
 use hookwire_protocol::v1::SessionEndReason;
 use prost::encoding::encoded_len_varint;
 
-use super::number::{U48, varint};
+use super::{
+    journal::RanSeconds,
+    number::{U48, varint},
+};
 
 /// How a life ended.
 #[derive(Clone, Debug)]
@@ -17,6 +20,17 @@ pub(crate) struct End {
     pub(crate) reason: SessionEndReason,
     /// Where in the order of all things it was decided.
     pub(crate) position: u64,
+    /// How long dispatchers had run by then.
+    pub(crate) since: RanSeconds,
+}
+
+/// What whoever has an entry is owed of a life that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owed {
+    /// The size of its start and its end.
+    pub(crate) bytes: u64,
+    /// How long dispatchers had run when its end was decided.
+    pub(crate) since: RanSeconds,
 }
 
 /// One life of one session.
@@ -165,6 +179,12 @@ impl Life {
         self.end().map(|end| end.position)
     }
 
+    /// What an entry for it is owed; `None` while alive.
+    pub(crate) fn owed(&self) -> Option<Owed> {
+        let end = self.end()?;
+        Some(Owed { bytes: (self.start().len() + end.event.len()) as u64, since: end.since })
+    }
+
     /// The session_seq given out last.
     pub(crate) fn seq(&self) -> u64 {
         self.seq.get()
@@ -184,6 +204,11 @@ impl Life {
             start.set_last_era(era(position));
         }
         seq
+    }
+
+    /// The numbers given out before a crash are not known: goes on from here, if that is further.
+    pub(crate) fn jump(&mut self, seq: u64) {
+        self.seq = U48::new(self.seq().max(seq));
     }
 
     /// Whether an event that stands here may be one of this life's. Where it says no, none behind it is.
@@ -398,7 +423,11 @@ mod tests {
         assert_eq!((life.observe(5000, 9), life.seq(), life.last_activity()), (2, 2, 9));
         life.hold(1);
         life.set_has_earlier();
-        life.set_end(End { event: Bytes::new(), reason: SessionEndReason::Reset, position: 6000 });
+        assert_eq!(life.owed(), None);
+        let event = Bytes::from_static(b"end");
+        life.set_end(End { event, reason: SessionEndReason::Reset, position: 6000, since: 70 });
+        let bytes = life.start().len() as u64 + 3;
+        assert_eq!(life.owed(), Some(Owed { bytes, since: 70 }));
         assert_eq!((life.id(), life.incarnation(), life.gateway()), ("s1", 300, 3));
         assert_eq!((life.alive(), life.decided(), life.has_earlier()), (false, Some(6000), true));
         assert!(life.may_reach(5000) && !life.may_reach(7000));

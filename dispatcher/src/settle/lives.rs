@@ -1,7 +1,12 @@
 //! Interned lives: one slot for each life of a session that is alive, or whose end somebody is still owed.
 
+use std::collections::VecDeque;
+
 pub(crate) use super::life::{End, Life};
 use super::{bits::Bits, names::Names, slots::Slots};
+
+/// A line that is this short is not looked through.
+const FEW: usize = 64;
 
 /// The place of a life in [`Lives`]: a small integer, used again once nobody holds the life.
 pub(crate) type Slot = u32;
@@ -23,6 +28,8 @@ pub(crate) struct Lives {
     ended: Names,
     /// The held lives of each gateway.
     by_gateway: Vec<Bits>,
+    /// Those that have ended, in the order of their decisions, by position. Some may be held no more.
+    decided: VecDeque<(u64, Slot)>,
     live: usize,
 }
 
@@ -119,6 +126,13 @@ impl Lives {
         self.by_gateway.get(gateway as usize).unwrap_or(NONE)
     }
 
+    /// Those that are alive of one gateway, by age.
+    pub(crate) fn alive_of(&self, gateway: u32) -> Vec<Slot> {
+        let mut alive: Vec<_> = self.of(gateway).iter().filter(|slot| self.at(*slot).alive()).collect();
+        alive.sort_unstable_by_key(|slot| self.at(*slot).incarnation());
+        alive
+    }
+
     /// Takes a new life in.
     pub(crate) fn insert(&mut self, mut life: Life) -> Slot {
         let known = |names: &Names| {
@@ -141,6 +155,8 @@ impl Lives {
 
     /// Decides how a live life ended.
     pub(crate) fn end(&mut self, slot: Slot, end: End) {
+        debug_assert!(self.decided.back().is_none_or(|(last, _)| *last < end.position), "in order");
+        self.decided.push_back((end.position, slot));
         let life = self.at_mut(slot);
         debug_assert!(life.alive(), "the first end decided wins");
         life.set_end(end);
@@ -149,11 +165,40 @@ impl Lives {
         self.ended.insert(slot, &self.slots);
     }
 
-    /// Gives up the slot of a life that has ended and that nobody is due anything of.
-    pub(crate) fn give_up_if_idle(&mut self, slot: Slot) {
-        let Some(life) = self.slots.get(slot).filter(|life| life.is_idle()) else { return };
+    /// Gives up the slot of a life that has ended and that nobody is due anything of; says which life that was.
+    pub(crate) fn give_up_if_idle(&mut self, slot: Slot) -> Option<u64> {
+        let life = self.slots.get(slot).filter(|life| life.is_idle())?;
+        let incarnation = life.incarnation();
         self.by_gateway[life.gateway() as usize].remove(slot);
         self.ended.remove(slot, &self.slots);
         self.slots.remove(slot);
+        self.trim_decided();
+        Some(incarnation)
+    }
+
+    /// Those that have ended and are held, from behind this position on, in the order of their decisions.
+    pub(crate) fn ended_after(&self, position: u64) -> impl Iterator<Item = (u64, Slot, &Life)> {
+        let first = self.decided.partition_point(|(decided, _)| *decided <= position);
+        self.decided.range(first..).filter_map(|(position, slot)| {
+            let held = self.slots.get(*slot).filter(|life| life.decided() == Some(*position))?;
+            Some((*position, *slot, held))
+        })
+    }
+
+    /// Lets go of what is held no more: at the front at once, in between once that is most of it.
+    fn trim_decided(&mut self) {
+        let Self { slots, decided, live, .. } = self;
+        let held = |(position, slot): &(u64, Slot)| {
+            slots.get(*slot).is_some_and(|life| life.decided() == Some(*position))
+        };
+        while decided.front().is_some_and(|front| !held(front)) {
+            decided.pop_front();
+        }
+        if decided.len() > FEW + 2 * (slots.taken() - *live) {
+            decided.retain(held);
+        }
+        if decided.capacity() > FEW && decided.len() < decided.capacity() / 8 {
+            decided.shrink_to(decided.len() * 2);
+        }
     }
 }

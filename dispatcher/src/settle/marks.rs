@@ -116,6 +116,16 @@ impl Marks {
         self.open += usize::from(entry);
     }
 
+    /// An open entry from before: nothing of it is written on any stream.
+    pub(crate) fn restore(&mut self, slot: Slot, settled: bool) {
+        self.pages.set(slot, |word| {
+            word.open |= bit(slot);
+            word.settled |= if settled { bit(slot) } else { 0 };
+        });
+        self.open += 1;
+        self.settled += usize::from(settled);
+    }
+
     pub(crate) fn write_end(&mut self, slot: Slot) {
         self.pages.set(slot, |word| word.end_written |= bit(slot));
         self.unwritten.remove(slot);

@@ -23,7 +23,6 @@ struct Segment {
 
 impl Slots {
     /// How many are taken.
-    #[cfg(test)]
     pub(super) fn taken(&self) -> usize {
         self.taken
     }

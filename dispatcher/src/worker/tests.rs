@@ -5,7 +5,7 @@ use crate::{config::Config, dispatcher::settings};
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_does_not_stand_in_line() {
-    let (commands, worker) = worker(settings(&Config::default()));
+    let (commands, worker) = worker(Machine::new(settings(&Config::default())), None);
     let attach = |number| {
         let name = || format!("gw-{number}");
         let hello = attach_request::Hello {

@@ -1,4 +1,5 @@
-//! Keeps a table of sessions in SQLite, active until ended: `session_table sessions.db`.
+//! Keeps a table of sessions in SQLite, active until ended: `session_table sessions.db`, or `session_table sessions.db NAME` where a
+//! dispatcher has more than one.
 //!
 //! A row is keyed on (ledger_id, incarnation), so that an event that comes twice changes nothing.
 
@@ -17,13 +18,14 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS sessions (
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let path = std::env::args().nth(1).ok_or("usage: session_table FILE")?;
+    let path = std::env::args().nth(1).ok_or("usage: session_table FILE [NAME]")?;
+    let name = std::env::args().nth(2).unwrap_or_else(|| "session-table".to_owned());
     let connection = Connection::open(path)?;
     connection.execute(TABLE, [])?;
     let table = Arc::new(Mutex::new(connection));
     let (rows, open) = (table.clone(), table);
     // A statement takes less than a millisecond: no need for a thread of its own.
-    Plugin::builder("session-table")
+    Plugin::builder(name)
         .announce(true)
         .on("session_*", move |delivery| ready(apply(&locked(&rows), &delivery)))
         .on_caught_up(move |caught_up| ready(sweep(&locked(&open), &caught_up)))

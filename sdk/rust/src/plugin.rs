@@ -168,7 +168,8 @@ impl PluginBuilder {
         self.hello.filter.get_or_insert_default()
     }
 
-    /// What is kept while the plugin is away: starts and ends by default.
+    /// What is kept while the plugin is away or does not answer, for how long, and how much of it: starts and ends, for as
+    /// long as the dispatcher keeps them, by default. It grants no more than that.
     pub fn retention(mut self, retention: Retention) -> Self {
         self.hello.retention = Some(retention);
         self

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use hookwire_protocol::v1::{
-    EventBatch, GoodbyeReason, SubscribeRequest, SubscribeResponse,
+    EventBatch, GapCause, GoodbyeReason, SubscribeRequest, SubscribeResponse,
     hook_service_client::HookServiceClient,
     subscribe_request::{self, Hello, Message as Request},
     subscribe_response::{Goodbye, Message as Response, Welcome},
@@ -140,6 +140,9 @@ impl Stream {
             Response::CaughtUp(caught_up) => {
                 debug!(replayed = caught_up.replayed, announced = caught_up.announced, "caught up");
                 self.catch_up(work);
+            }
+            Response::Gap(gap) if gap.cause() == GapCause::Expired => {
+                warn!(sessions = gap.count, "expired: their ends will not come");
             }
             Response::Gap(gap) => {
                 warn!(count = gap.count, bytes = gap.bytes, cause = gap.cause().as_str_name(), "events lost");

@@ -1,8 +1,8 @@
 //! A gateway that does what its test says.
 
 use hookwire_protocol::v1::{
-    AttachRequest, AttachResponse, GatewayEvent, GoodbyeReason, Publish, Receipt, SessionEndReason,
-    StopReason,
+    AttachRequest, AttachResponse, GatewayEvent, GoodbyeReason, LiveSessions, Publish, Receipt,
+    SessionEndReason, SessionRef, StopReason,
     attach_request::{self, Hello},
     attach_response::{self, Goodbye, Message, Welcome},
     gateway_service_client::GatewayServiceClient,
@@ -44,6 +44,13 @@ impl<'a> Attaching<'a> {
     /// The publishing key: `emitter-1` where nothing is said.
     pub fn emitter(mut self, emitter: &str) -> Self {
         self.hello.emitter_id = emitter.to_owned();
+        self
+    }
+
+    /// All sessions that are alive, behind what was published up to this number.
+    pub fn listing(mut self, sessions: Vec<SessionRef>, behind: u64) -> Self {
+        self.hello.live_sessions = Some(LiveSessions { sessions });
+        self.hello.resend_through = behind;
         self
     }
 

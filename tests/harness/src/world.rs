@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use hookwire::{config::Config, dispatcher::Dispatcher};
 use hookwire_protocol::v1::{
-    DrainReport, DrainRequest, GetStatusRequest, GetStatusResponse, StopReason, SubscriberStatus,
-    admin_service_client::AdminServiceClient, gateway_service_client::GatewayServiceClient,
+    DrainReport, DrainRequest, ForgetSubscriberRequest, ForgetSubscriberResponse, GetStatusRequest,
+    GetStatusResponse, StopReason, SubscriberStatus, admin_service_client::AdminServiceClient,
+    gateway_service_client::GatewayServiceClient,
 };
 use tokio::{sync::watch, task::JoinHandle, time::sleep};
 use tonic::{Status, transport::Channel};
@@ -112,6 +113,16 @@ impl World {
     pub async fn subscriber(&self, id: &str) -> SubscriberStatus {
         let subscribers = self.status().await.subscribers;
         subscribers.into_iter().find(|row| row.id == id).expect("this subscriber should be known")
+    }
+
+    /// Has the dispatcher forget a subscriber.
+    ///
+    /// # Errors
+    /// The dispatcher's refusal.
+    pub async fn forget(&self, id: &str) -> Result<ForgetSubscriberResponse, Status> {
+        let (_link, channel) = self.link().await;
+        let request = ForgetSubscriberRequest { subscriber_id: id.to_owned() };
+        Ok(AdminServiceClient::new(channel).forget_subscriber(request).await?.into_inner())
     }
 
     /// One of the dispatcher's counters, when everybody is [at rest](at_rest).

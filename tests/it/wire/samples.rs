@@ -215,6 +215,8 @@ fn operators() -> Vec<Sample> {
         lost: 10,
         timed_out: 11,
         retrying: 12,
+        expired: 13,
+        away_ms: Some(14_000),
     };
     let status = GetStatusResponse {
         server_version: "0.1.0".into(),
@@ -225,8 +227,17 @@ fn operators() -> Vec<Sample> {
         gateways: vec![gateway],
         subscribers: vec![subscriber],
         counters: HashMap::from([("acks_ok".to_owned(), 900)]), // one: a map has no order
+        journal_failure: "no space".into(),
     };
-    vec![sample("admin.get_status", GetStatusRequest {}), sample("admin.status", status)]
+    let handed_over = HandOverResponse { ledger_id: "ledger".into(), live_sessions: 1, ends_owed: 2 };
+    vec![
+        sample("admin.get_status", GetStatusRequest {}),
+        sample("admin.status", status),
+        sample("admin.hand_over", HandOverRequest {}),
+        sample("admin.handed_over", handed_over),
+        sample("admin.forget_subscriber", ForgetSubscriberRequest { subscriber_id: "audit".into() }),
+        sample("admin.forgotten", ForgetSubscriberResponse { entries_released: 7, ends_owed: 6 }),
+    ]
 }
 
 fn report() -> DrainReport {

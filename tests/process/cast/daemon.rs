@@ -1,6 +1,9 @@
 //! `hookwire serve`.
 
-use std::time::{Duration, Instant};
+use std::{
+    os::unix::process::ExitStatusExt,
+    time::{Duration, Instant},
+};
 
 use hookwire_protocol::v1::{
     GetStatusRequest, GetStatusResponse, SubscriberStatus, admin_service_client::AdminServiceClient,
@@ -46,7 +49,11 @@ impl Daemon {
     /// Starts one that listens there.
     pub(crate) async fn listen(address: &str, variables: &[(&str, &str)], flags: &[&str]) -> Self {
         let serve = ["serve", "--in-memory", "--listen", address];
-        let process = Process::start(&[&serve, flags].concat(), variables);
+        Self::of(Process::start(&[&serve, flags].concat(), variables)).await
+    }
+
+    /// Waits until it says where it listens.
+    pub(crate) async fn of(process: Process) -> Self {
         process.until("first line", |lines| !lines.is_empty()).await;
         let first = line::parse(&process.stdout()[0]);
         let address = first["listening"][0].as_str().expect("the first line names an address").to_owned();
@@ -56,6 +63,33 @@ impl Daemon {
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         self.process.signal(signal);
+    }
+
+    /// kill -9, and it is gone when this returns.
+    pub(crate) async fn kill(self) -> Ended {
+        self.signal(Signal::SIGKILL);
+        self.process.end().await
+    }
+
+    /// Waits until it has died of a SIGKILL that was not ours.
+    pub(crate) async fn dies(self) {
+        let ended = self.process.end().await;
+        assert_eq!(ended.status.signal(), Some(Signal::SIGKILL as i32), "{ended:#?}");
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.process.is_over()
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Waits for a line on its standard error.
+    pub(crate) async fn until_stderr(&self, text: &str) {
+        self.process.until_stderr(text, |lines| lines.iter().any(|line| line.contains(text))).await;
     }
 
     /// Where it listens, for a client of our own.

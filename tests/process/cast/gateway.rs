@@ -33,6 +33,12 @@ impl Gateway {
         self.write(&lines).await;
     }
 
+    /// Hands it these hook firings, unless it has ended.
+    pub(crate) async fn try_fire(&mut self, events: &[Value]) -> bool {
+        let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
+        self.process.try_write(&lines).await
+    }
+
     /// Hands it any text.
     pub(crate) async fn write(&mut self, text: &str) {
         self.process.write(text).await;
@@ -61,6 +67,14 @@ impl Gateway {
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         self.process.signal(signal);
+    }
+
+    /// kill -9, where it has not ended by itself.
+    pub(crate) async fn kill(mut self) {
+        if !self.process.is_over() {
+            self.process.signal(Signal::SIGKILL);
+        }
+        self.process.end().await;
     }
 
     /// Waits for its end.

@@ -1,6 +1,7 @@
 //! A process of ours: its lines are collected as they come, and it is killed when dropped.
 
 use std::{
+    path::Path,
     process::{ExitStatus, Stdio},
     time::{Duration, Instant},
 };
@@ -51,7 +52,12 @@ struct Lines {
 impl Process {
     /// Starts `hookwire` with these arguments and variables; the variables of whoever runs the tests do not reach it.
     pub(crate) fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hookwire"));
+        Self::of(Path::new(env!("CARGO_BIN_EXE_hookwire")), arguments, variables)
+    }
+
+    /// Starts any program, in the same way.
+    pub(crate) fn of(program: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(program);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HOOKWIRE_")) {
             command.env_remove(name);
         }
@@ -66,7 +72,7 @@ impl Process {
             .unwrap();
         let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let stdin = child.stdin.take();
-        let title = format!("hookwire {}", arguments.join(" "));
+        let title = format!("{} {}", program.file_name().unwrap().display(), arguments.join(" "));
         Self { title, child, stdin, out: Lines::read(out), err: Lines::read(err) }
     }
 
@@ -85,6 +91,12 @@ impl Process {
         written.unwrap_or_else(|_| panic!("it does not read its input\n{quote}")).unwrap();
     }
 
+    /// Writes to its standard input, unless it has ended.
+    pub(crate) async fn try_write(&mut self, text: &str) -> bool {
+        let Some(stdin) = &mut self.stdin else { return false };
+        timeout(DEADLINE, stdin.write_all(text.as_bytes())).await.expect("it reads its input").is_ok()
+    }
+
     /// Its input ends here.
     pub(crate) fn close_stdin(&mut self) {
         self.stdin = None;
@@ -98,6 +110,20 @@ impl Process {
     /// Waits until its standard error is as it should be.
     pub(crate) async fn until_stderr(&self, what: &str, seen: impl FnMut(&[String]) -> bool) {
         self.wait(&self.err, what, seen).await;
+    }
+
+    /// Waits until its standard output is as it should be, or it has ended without: then it says no.
+    pub(crate) async fn comes_to(&self, what: &str, mut seen: impl FnMut(&[String]) -> bool) -> bool {
+        let mut lines = self.out.seen.clone();
+        match timeout(DEADLINE, lines.wait_for(|lines| seen(lines))).await {
+            Ok(found) => found.is_ok(),
+            Err(_) => panic!("no {what} within {DEADLINE:?}\n{}", self.quote()),
+        }
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     async fn wait(&self, lines: &Lines, what: &str, mut seen: impl FnMut(&[String]) -> bool) {
@@ -114,10 +140,14 @@ impl Process {
         self.out.seen.borrow().clone()
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().unwrap_or_else(|| panic!("it has ended\n{}", self.quote()))
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        let id = self.child.id().unwrap_or_else(|| panic!("it has ended\n{}", self.quote()));
-        kill(Pid::from_raw(i32::try_from(id).unwrap()), signal).unwrap();
+        kill(Pid::from_raw(i32::try_from(self.id()).unwrap()), signal).unwrap();
     }
 
     /// Waits for its end.

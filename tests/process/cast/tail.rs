@@ -29,6 +29,12 @@ impl Tail {
         Self { process: Process::start(&[&tail, flags].concat(), &[]) }
     }
 
+    /// Waits until it has caught up; says no where it has ended without, because nobody answered.
+    pub(crate) async fn comes(&self) -> bool {
+        let seen = |lines: &[String]| lines.iter().any(|line| line.starts_with("{\"type\":\"caught_up\""));
+        self.process.comes_to("CaughtUp", seen).await
+    }
+
     /// Waits until it has printed so many messages of that type.
     pub(crate) async fn until_message(&self, kind: &str, count: usize) {
         let what = format!("{count} {kind}");
@@ -69,6 +75,19 @@ impl Tail {
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         self.process.signal(signal);
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.process.is_over()
+    }
+
+    /// Has it leave, however long it would follow: all its lines.
+    pub(crate) async fn leave(self) -> Vec<String> {
+        self.signal(Signal::SIGTERM);
+        let ended = self.process.end().await;
+        assert_eq!(ended.code(), Some(0), "{ended:#?}");
+        ended.stdout
     }
 
     /// Waits for its end.

@@ -32,7 +32,7 @@ pub(super) struct Link {
 
 /// What happens next on a stream.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum Heard {
     /// A batch can be sent.
     Room,
     /// Something was taken in.
@@ -89,20 +89,20 @@ impl Link {
     }
 
     /// What happens next; room matters only to who has something to send. Dropping the future loses nothing.
-    pub(super) async fn step(&mut self, wants_room: bool) -> Step {
+    pub(super) async fn next(&mut self, wants_room: bool) -> Heard {
         tokio::select! {
             biased; // Receipts first: they make room.
             response = self.inbound.message() => match response {
                 Ok(Some(response)) => received(response),
-                Ok(None) => Step::Lost(Setback::Lost("the dispatcher ended the stream".into())),
-                Err(status) => Step::Lost(status.into()),
+                Ok(None) => Heard::Lost(Setback::Lost("the dispatcher ended the stream".into())),
+                Err(status) => Heard::Lost(status.into()),
             },
             // A closed channel only says that the stream is lost; `inbound` says why.
-            Ok(_) = self.outbound.reserve(), if wants_room => Step::Room,
+            Ok(_) = self.outbound.reserve(), if wants_room => Heard::Room,
         }
     }
 
-    /// Sends a batch, after [`Step::Room`]. Where the stream was lost meanwhile, the next step says so.
+    /// Sends a batch, after [`Heard::Room`]. Where the stream was lost meanwhile, the next step says so.
     pub(super) fn send(&self, publish: Publish) {
         let request = AttachRequest { message: Some(attach_request::Message::Publish(publish)) };
         let _ = self.outbound.try_send(request);
@@ -121,12 +121,12 @@ impl Link {
     }
 }
 
-fn received(response: AttachResponse) -> Step {
+fn received(response: AttachResponse) -> Heard {
     match response.message {
-        Some(attach_response::Message::Receipt(receipt)) => Step::Receipt(receipt),
-        Some(attach_response::Message::Goodbye(goodbye)) => Step::Lost(goodbye.into()),
+        Some(attach_response::Message::Receipt(receipt)) => Heard::Receipt(receipt),
+        Some(attach_response::Message::Goodbye(goodbye)) => Heard::Lost(goodbye.into()),
         Some(attach_response::Message::Welcome(_)) | None => {
-            Step::Lost(Setback::Lost("the dispatcher said something out of place".into()))
+            Heard::Lost(Setback::Lost("the dispatcher said something out of place".into()))
         }
     }
 }

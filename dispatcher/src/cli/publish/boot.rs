@@ -12,8 +12,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Tally,
-    attach::{Link, Step},
+    attach::Link,
     drain::drain,
+    line::{Line, Step},
     resend::Resend,
     setback::{Patience, Setback},
 };
@@ -29,7 +30,7 @@ const STEADY_AFTER: Duration = Duration::from_secs(5);
 pub(super) struct Boot {
     address: Address,
     hello: Hello,
-    link: Link,
+    line: Line,
     welcome: Welcome,
     resend: Resend,
     patience: Patience,
@@ -63,7 +64,7 @@ impl Boot {
         Ok(Self {
             address: address.clone(),
             hello,
-            link,
+            line: Line::Open(Box::new(link)),
             welcome,
             resend: Resend::default(),
             patience: Patience::default(),
@@ -87,7 +88,12 @@ impl Boot {
         }
     }
 
-    /// Whether another event may be published.
+    /// Nobody takes anything in at the moment.
+    pub(super) fn is_away(&self) -> bool {
+        !self.line.is_open()
+    }
+
+    /// Whether another event may be published without any being lost.
     pub(super) fn has_room(&self) -> bool {
         self.resend.has_room()
     }
@@ -101,27 +107,27 @@ impl Boot {
         if max > 0 && bytes > max {
             tally.reject(line, format_args!("an event of {bytes} bytes; {max} are taken in at most"));
         } else {
-            self.resend.push(line, event);
+            tally.lose(self.resend.push(line, event));
         }
     }
 
     /// What happens next. Dropping the future loses nothing.
     pub(super) async fn step(&mut self) -> Step {
-        let awaits_receipt = self.resend.awaits_receipt();
+        let awaits_receipt = self.line.is_open() && self.resend.awaits_receipt();
         tokio::select! {
             biased; // A receipt that came in time counts, however late it is looked at.
-            step = self.link.step(self.resend.has_unsent()) => step,
+            step = self.line.step(self.resend.has_unsent()) => step,
             () = sleep_until(self.heard + RECEIPT_WITHIN), if awaits_receipt => {
                 Step::Lost(Setback::Lost("the dispatcher gives no receipts".to_owned()))
             }
         }
     }
 
-    /// Does what the step asks for; after a loss it attaches again.
+    /// Does what the step asks for.
     ///
     /// # Errors
-    /// When that is refused, or nothing has worked for 30 seconds.
-    pub(super) async fn take(&mut self, step: Step, tally: &mut Tally) -> Result<(), Failure> {
+    /// After a loss, when attaching again is refused, or nothing has worked for 30 seconds.
+    pub(super) fn take(&mut self, step: Step, tally: &mut Tally) -> Result<(), Failure> {
         match step {
             Step::Room => self.send(),
             Step::Receipt(receipt) => {
@@ -129,7 +135,9 @@ impl Boot {
                 self.patience.renew();
                 tally.count(self.resend.settle(receipt));
             }
-            Step::Lost(setback) => self.attach_again(setback, tally).await?,
+            Step::Lost(setback) => self.wait(setback)?,
+            Step::Dial => self.dial(),
+            Step::Welcome(link, welcome) => self.go_on(link, welcome, tally),
         }
         Ok(())
     }
@@ -138,30 +146,51 @@ impl Boot {
         if !self.resend.awaits_receipt() {
             self.heard = Instant::now();
         }
-        if let Some(batch) = self.resend.next_batch() {
-            self.link.send(batch);
+        if let Line::Open(link) = &self.line
+            && let Some(batch) = self.resend.next_batch()
+        {
+            link.send(batch);
         }
     }
 
-    async fn attach_again(&mut self, mut setback: Setback, tally: &mut Tally) -> Result<(), Failure> {
+    fn wait(&mut self, setback: Setback) -> Result<(), Failure> {
         // A dispatcher that welcomes and then breaks, again and again, must not be tried for ever.
-        if !self.resend.awaits_receipt() && self.link.age() > STEADY_AFTER {
+        if !self.resend.awaits_receipt() && self.line.age() > STEADY_AFTER {
             self.patience.renew();
         }
-        loop {
-            self.patience.wait_out(setback).await?;
-            match Link::open(&self.address, self.hello.clone()).await {
-                Ok((link, welcome)) => {
-                    let settled = self.resend.rewind(welcome.resume_after);
-                    if settled.taken > 0 {
-                        self.patience.renew();
-                    }
-                    tally.count(settled);
-                    (self.link, self.welcome) = (link, welcome);
-                    return Ok(());
-                }
-                Err(next) => setback = next,
-            }
+        self.line = Line::Waiting(Instant::now() + self.patience.bear(setback)?);
+        Ok(())
+    }
+
+    /// Says Hello as the same emitter of the same boot. Where starts or ends had to go, it lists what is alive.
+    fn dial(&mut self) {
+        let owed = self.resend.owes_list();
+        let list = self.resend.list();
+        if owed && list.is_none() {
+            anstream::eprintln!(
+                "hookwire: too many sessions are alive to be listed: ends that were lost come with the boot's end"
+            );
+        }
+        let (live_sessions, resend_through) = list.unzip();
+        let resend_through = resend_through.unwrap_or_default();
+        self.line = Line::dial(&self.address, Hello { live_sessions, resend_through, ..self.hello.clone() });
+    }
+
+    fn go_on(&mut self, link: Box<Link>, welcome: Welcome, tally: &mut Tally) {
+        let settled = self.resend.rewind(welcome.resume_after);
+        if let Some(away) = self.patience.failing_for() {
+            let (away, held) = (away.as_secs_f32(), self.resend.held());
+            anstream::eprintln!("hookwire: attached again after {away:.1} s; {held} events wait to be sent");
+        }
+        if settled.taken > 0 {
+            self.patience.renew();
+        }
+        tally.count(settled);
+        self.welcome = welcome;
+        if self.resend.owes_list() {
+            self.dial(); // more had to go since that Hello
+        } else {
+            self.line = Line::Open(link);
         }
     }
 
@@ -170,9 +199,9 @@ impl Boot {
     /// # Errors
     /// As [`Boot::take`].
     pub(super) async fn end(&mut self, drains: bool, tally: &mut Tally) -> Result<(), Failure> {
-        while !self.resend.is_empty() {
+        while !self.resend.is_settled() {
             let step = self.step().await;
-            self.take(step, tally).await?;
+            self.take(step, tally)?;
         }
         if let Some(reason) = self.stop.filter(|_| drains) {
             self.over = true;
@@ -196,13 +225,15 @@ impl Boot {
             match self.step().await {
                 // Nobody may come back in a boot that is over.
                 Step::Lost(_) if self.over => return std::future::pending().await,
-                step => self.take(step, tally).await?,
+                step => self.take(step, tally)?,
             }
         }
     }
 
     /// Ends the stream in order.
     pub(super) async fn close(&mut self) {
-        self.link.close().await;
+        if let Line::Open(link) = &mut self.line {
+            link.close().await;
+        }
     }
 }

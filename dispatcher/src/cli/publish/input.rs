@@ -1,6 +1,6 @@
 //! The lines to publish: read as they come, bounded in size, at full speed or at the speed they were recorded.
 
-use std::{io, mem, path::Path, time::Duration};
+use std::{io, mem, os::fd::AsFd, path::Path, time::Duration};
 
 use hookwire_protocol::v1::GatewayEvent;
 use tokio::{
@@ -43,28 +43,37 @@ pub(super) struct Input {
     /// Read, and not due yet.
     held: Option<Entry>,
     pace: Option<Pace>,
+    live: bool,
 }
 
-/// Opens a file, or standard input for `-`.
+/// Opens a file, or standard input for `-`; says whether somebody is writing it, whom nobody may hold up.
 ///
 /// # Errors
 /// When the file cannot be opened.
-pub(super) async fn open(path: &Path) -> io::Result<Source> {
+pub(super) async fn open(path: &Path) -> io::Result<(Source, bool)> {
     if path.as_os_str() == "-" {
-        Ok(Box::new(tokio::io::stdin()))
-    } else {
-        Ok(Box::new(File::open(path).await?))
+        let stdin = std::fs::File::from(io::stdin().as_fd().try_clone_to_owned()?);
+        return Ok((Box::new(tokio::io::stdin()), !stdin.metadata()?.is_file()));
     }
+    let file = File::open(path).await?;
+    let live = !file.metadata().await?.is_file();
+    Ok((Box::new(file), live))
 }
 
 impl Input {
     /// Reads from a source; `recorded_speed` keeps the gaps between the times of the events.
-    pub(super) fn new(source: Source, recorded_speed: bool) -> Self {
+    pub(super) fn new(source: Source, live: bool, recorded_speed: bool) -> Self {
         Self {
+            live,
             lines: Lines::new(source, MAX_LINE_BYTES),
             held: None,
             pace: recorded_speed.then(Pace::default),
         }
+    }
+
+    /// Whether somebody is writing it, whom nobody may hold up.
+    pub(super) fn is_live(&self) -> bool {
+        self.live
     }
 
     /// The next entry, `None` at the end. Dropping the future loses nothing.
@@ -218,7 +227,7 @@ mod tests {
     #[tokio::test]
     async fn a_line_is_there_before_the_end_of_input() {
         let (mut write, read) = tokio::io::duplex(64);
-        let mut input = Input::new(Box::new(read), false);
+        let mut input = Input::new(Box::new(read), false, false);
         write.write_all(b"{\"hook\":\"x\"}\nrest").await.unwrap();
         let entry = input.next().await.unwrap().unwrap();
         assert_eq!((entry.number, entry.event.unwrap().hook.as_str()), (1, "x"));

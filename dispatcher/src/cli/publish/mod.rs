@@ -1,13 +1,17 @@
 //! `hookwire publish`: is a gateway, from recorded or live JSON lines.
 //!
 //! ```text
-//! input ── openclaw ──▶ boot { resend ──▶ attach } ──▶ drain        (tally counts, setback says when to try again)
+//! input ── openclaw ──▶ boot { resend ──▶ line ──▶ attach } ──▶ drain
 //! ```
+//!
+//! Beside them, `tally` counts, `alive` knows what to list, and `setback` says when to try again.
 
+mod alive;
 mod attach;
 mod boot;
 mod drain;
 mod input;
+mod line;
 mod openclaw;
 mod resend;
 mod setback;
@@ -34,6 +38,7 @@ use tokio::{
 use self::{
     boot::{Boot, hello},
     input::{Entry, Input},
+    line::Step,
     setback::Setback,
     tally::Tally,
 };
@@ -65,7 +70,7 @@ pub(super) struct Args {
     /// End at the first line that is not valid JSON or has no hook, with exit code 65
     #[arg(long)]
     strict: bool,
-    /// The lines; - is standard input
+    /// The lines; - is standard input. While the dispatcher is away a file waits, a pipe is read on: what does not fit is lost
     #[arg(value_name = "FILE", default_value = "-")]
     file: PathBuf,
 }
@@ -89,7 +94,8 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 
 async fn publish(args: Args) -> Result<(), Failure> {
     let unreadable = |error| Exit::Data.because(format_args!("{}: {error}", args.file.display()));
-    let input = Input::new(input::open(&args.file).await.map_err(unreadable)?, args.recorded_speed);
+    let (source, live) = input::open(&args.file).await.map_err(unreadable)?;
+    let input = Input::new(source, live, args.recorded_speed);
     let mut publisher = Publisher::attach(&args).await.map_err(Setback::into_failure)?;
     let mut stop = Stop::listen().map_err(|error| Exit::Fault.because(error))?;
     let holds = tokio::select! {
@@ -150,18 +156,35 @@ impl Publisher {
     /// Publishes the input up to its end, or to what spoils it: that is returned, for what came before still counts.
     async fn publish_all(&mut self, mut input: Input) -> Result<Option<Failure>, Failure> {
         loop {
+            match self.next(&mut input).await {
+                Next::Entry(Ok(Some(entry))) => {
+                    if let Some(failure) = self.publish(entry).await? {
+                        return Ok(Some(failure));
+                    }
+                }
+                Next::Entry(Ok(None)) => return Ok(None),
+                Next::Entry(Err(error)) => {
+                    return Ok(Some(Exit::Data.because(format_args!("the input breaks off: {error}"))));
+                }
+                Next::Step(step) => self.boot.take(step, &mut self.tally)?,
+            }
+        }
+    }
+
+    /// A dispatcher that is away holds a file up, and no live gateway: what does not fit is lost.
+    async fn next(&mut self, input: &mut Input) -> Next {
+        let (has_room, live) = (self.boot.has_room(), input.is_live());
+        if self.boot.is_away() {
+            tokio::select! {
+                biased; // Nothing that is read holds up the way back.
+                step = self.boot.step() => Next::Step(step),
+                entry = input.next(), if has_room || live => Next::Entry(entry),
+            }
+        } else {
             tokio::select! {
                 biased; // What is ready goes into one batch.
-                entry = input.next(), if self.boot.has_room() => match entry {
-                    Ok(Some(entry)) => {
-                        if let Some(failure) = self.publish(entry).await? {
-                            return Ok(Some(failure));
-                        }
-                    }
-                    Ok(None) => return Ok(None),
-                    Err(error) => return Ok(Some(Exit::Data.because(format_args!("the input breaks off: {error}")))),
-                },
-                step = self.boot.step() => self.boot.take(step, &mut self.tally).await?,
+                entry = input.next(), if has_room => Next::Entry(entry),
+                step = self.boot.step() => Next::Step(step),
             }
         }
     }
@@ -203,6 +226,12 @@ impl Publisher {
             stayed = self.boot.stay(&mut self.tally) => stayed,
         }
     }
+}
+
+/// What a publisher does next.
+enum Next {
+    Entry(io::Result<Option<Entry>>),
+    Step(Step),
 }
 
 /// SIGTERM and SIGINT.

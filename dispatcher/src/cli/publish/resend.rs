@@ -1,12 +1,23 @@
 //! What was published and has no receipt yet: numbered, bounded, and sent again after a break. Pure.
+//!
+//! While nobody takes anything in, what starts and ends lives is kept longest. Where some of that has to go, what
+//! is alive is listed at the next Hello instead.
 
 use std::collections::{HashMap, VecDeque};
 
-use hookwire_protocol::v1::{GatewayEvent, Publish, Receipt, Refusal};
+use hookwire_protocol::{
+    hook,
+    v1::{GatewayEvent, LiveSessions, Publish, Receipt, Refusal},
+};
 use prost::Message;
 
-/// Nothing more is read while this many events, or bytes, wait for a receipt.
+use super::alive::Alive;
+
+/// Nothing more is read while this many events, or bytes, wait for a receipt, and there is somebody to give one.
 const MAX_PENDING: Size = Size { events: 4096, bytes: 8 << 20 };
+
+/// The most that is held while there is nobody. One event may be larger, and what keeps live sessions apart stays.
+const MAX_HELD: Size = Size { events: 65_536, bytes: 64 << 20 };
 
 /// A batch is what is ready, up to this. One event may be larger.
 const MAX_BATCH: Size = Size { events: 256, bytes: 64 << 10 };
@@ -22,6 +33,10 @@ impl Size {
         self.events < limit.events && self.bytes < limit.bytes
     }
 
+    fn fits(self, limit: Self) -> bool {
+        self.events <= limit.events && self.bytes <= limit.bytes
+    }
+
     fn plus(self, pending: &Pending) -> Self {
         Self { events: self.events + 1, bytes: self.bytes + pending.bytes }
     }
@@ -29,15 +44,41 @@ impl Size {
     fn minus(self, pending: &Pending) -> Self {
         Self { events: self.events - 1, bytes: self.bytes - pending.bytes }
     }
+
+    /// At least this, and an eighth of it more than there is.
+    fn or_beyond(self, held: Self) -> Self {
+        Self {
+            events: self.events.max(held.events + self.events / 8),
+            bytes: self.bytes.max(held.bytes + self.bytes / 8),
+        }
+    }
 }
 
 /// The events of one emitter that have no receipt: first those that were sent, then the others.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Resend {
     pending: VecDeque<Pending>,
     all: Size,
     unsent: Size,
     last_seq: u64,
+    /// The last that was ever sent: up to here nobody knows what was taken in.
+    sent_seq: u64,
+    max: Size,
+    /// Beyond this, room is made for a start or an end: not for each anew, where there is little to let go of.
+    shed_beyond: Size,
+    alive: Alive,
+    list: List,
+}
+
+/// Whether what is alive has to be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum List {
+    /// Everything that starts and ends lives is held, or was taken in.
+    NotNeeded,
+    /// Some of it had to go.
+    Owed,
+    /// A Hello says it, to hold behind this publish_seq.
+    Said(u64),
 }
 
 #[derive(Debug)]
@@ -46,6 +87,12 @@ struct Pending {
     line: u64,
     bytes: usize,
     event: GatewayEvent,
+}
+
+impl Pending {
+    fn is_lifecycle(&self) -> bool {
+        matches!(self.event.hook.as_str(), hook::SESSION_START | hook::SESSION_END | hook::GATEWAY_STOP)
+    }
 }
 
 /// What a receipt settled.
@@ -57,24 +104,104 @@ pub(super) struct Settled {
     pub(super) refused: Vec<(u64, Refusal)>,
 }
 
+impl Default for Resend {
+    fn default() -> Self {
+        Self::of(MAX_HELD)
+    }
+}
+
 impl Resend {
+    fn of(max: Size) -> Self {
+        Self {
+            pending: VecDeque::new(),
+            all: Size::default(),
+            unsent: Size::default(),
+            last_seq: 0,
+            sent_seq: 0,
+            max,
+            shed_beyond: max,
+            alive: Alive::default(),
+            list: List::NotNeeded,
+        }
+    }
+
     /// Whether another event may be pushed: not while a whole batch waits to be sent, nor beyond the bound.
     pub(super) fn has_room(&self) -> bool {
         self.all.is_below(MAX_PENDING) && self.unsent.is_below(MAX_BATCH)
     }
 
-    /// Gives an event that was read from this line its number.
-    pub(super) fn push(&mut self, line: u64, event: GatewayEvent) {
-        self.last_seq += 1;
-        let pending = Pending { seq: self.last_seq, line, bytes: event.encoded_len(), event };
+    /// Gives an event that was read from this line its number. Where there is no room, events are lost: says how many.
+    pub(super) fn push(&mut self, line: u64, event: GatewayEvent) -> u64 {
+        let (seq, bytes) = (self.last_seq + 1, event.encoded_len());
+        let pending = Pending { seq, line, bytes, event };
+        self.alive.follow(seq, &pending.event);
+        let lifecycle = pending.is_lifecycle();
+        if !lifecycle && !self.all.is_below(self.max) {
+            return 1;
+        }
+        self.last_seq = seq;
         self.all = self.all.plus(&pending);
         self.unsent = self.unsent.plus(&pending);
         self.pending.push_back(pending);
+        if lifecycle { self.make_room() } else { 0 }
     }
 
-    /// Nothing waits for a receipt.
-    pub(super) fn is_empty(&self) -> bool {
-        self.pending.is_empty()
+    /// What is not of lives goes first, then what is told of lives that are over. Says how many events were lost.
+    fn make_room(&mut self) -> u64 {
+        if self.all.fits(self.shed_beyond) {
+            return 0;
+        }
+        let held = self.pending.len();
+        self.keep_unsent(|pending, _| pending.is_lifecycle());
+        let lifecycle = self.pending.len();
+        if !self.all.fits(self.max) {
+            self.keep_unsent(|pending, alive| {
+                pending.event.hook == hook::GATEWAY_STOP || alive.leans_on(pending.seq, &pending.event)
+            });
+        }
+        if self.pending.len() < lifecycle {
+            self.list = List::Owed;
+        }
+        self.shed_beyond = self.max.or_beyond(self.all);
+        (held - self.pending.len()) as u64
+    }
+
+    /// What was sent may have been taken in: it is kept whatever it is.
+    fn keep_unsent(&mut self, keep: impl Fn(&Pending, &Alive) -> bool) {
+        let Self { pending, all, unsent, alive, sent_seq, .. } = self;
+        pending.retain(|pending| {
+            let stays = pending.seq <= *sent_seq || keep(pending, alive);
+            if !stays {
+                (*all, *unsent) = (all.minus(pending), unsent.minus(pending));
+            }
+            stays
+        });
+    }
+
+    /// What the next Hello says is alive, if it has to, and behind which number that holds. Nothing where it is too much.
+    pub(super) fn list(&mut self) -> Option<(LiveSessions, u64)> {
+        if self.list == List::NotNeeded {
+            return None;
+        }
+        let behind = self.pending.back().map_or(0, |pending| pending.seq);
+        let list = self.alive.list();
+        self.list = if list.is_some() { List::Said(behind) } else { List::NotNeeded };
+        Some((list?, behind))
+    }
+
+    /// What is alive has to be listed, and the present stream's Hello does not.
+    pub(super) fn owes_list(&self) -> bool {
+        self.list == List::Owed
+    }
+
+    /// How many events are held.
+    pub(super) fn held(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Nothing waits for a receipt, nor for a list to be said.
+    pub(super) fn is_settled(&self) -> bool {
+        self.pending.is_empty() && self.list == List::NotNeeded
     }
 
     /// Something waits to be sent.
@@ -95,11 +222,14 @@ impl Resend {
         let mut events = Vec::new();
         for pending in self.pending.range(sent..) {
             let grown = batch.plus(pending);
-            if !events.is_empty() && (grown.bytes > MAX_BATCH.bytes || grown.events > MAX_BATCH.events) {
+            let gap = pending.seq != first_publish_seq + events.len() as u64; // where something had to go
+            if !events.is_empty() && (gap || grown.bytes > MAX_BATCH.bytes || grown.events > MAX_BATCH.events)
+            {
                 break;
             }
             batch = grown;
             self.unsent = self.unsent.minus(pending);
+            self.sent_seq = self.sent_seq.max(pending.seq);
             events.push(pending.event.clone());
         }
         Some(Publish { first_publish_seq, events })
@@ -109,6 +239,9 @@ impl Resend {
     pub(super) fn settle(&mut self, receipt: Receipt) -> Settled {
         let mut refused: HashMap<_, _> =
             receipt.refused.into_iter().map(|refusal| (refusal.publish_seq, refusal)).collect();
+        if matches!(self.list, List::Said(behind) if behind <= receipt.through_publish_seq) {
+            self.list = List::NotNeeded;
+        }
         let mut settled = Settled::default();
         while let Some(pending) = self.pop_through(receipt.through_publish_seq) {
             match refused.remove(&pending.seq) {
@@ -122,7 +255,7 @@ impl Resend {
     /// Starts over on a new stream: what the dispatcher has is settled, everything else is unsent. A refusal whose
     /// receipt was lost cannot be told from an event that was taken in, and counts as one.
     pub(super) fn rewind(&mut self, resume_after: u64) -> Settled {
-        self.unsent = self.all;
+        (self.unsent, self.shed_beyond) = (self.all, self.max);
         self.settle(Receipt { through_publish_seq: resume_after, refused: Vec::new() })
     }
 
@@ -138,90 +271,4 @@ impl Resend {
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use hookwire_protocol::v1::gateway_event::Payload;
-
-    use super::*;
-
-    fn event(bytes: usize) -> GatewayEvent {
-        GatewayEvent { payload: Some(Payload::Json(Bytes::from(vec![b'x'; bytes]))), ..Default::default() }
-    }
-
-    fn filled(events: u64) -> Resend {
-        let mut resend = Resend::default();
-        for line in 1..=events {
-            resend.push(line, event(1));
-        }
-        resend
-    }
-
-    fn through(publish_seq: u64) -> Receipt {
-        Receipt { through_publish_seq: publish_seq, refused: Vec::new() }
-    }
-
-    fn next(resend: &mut Resend) -> Option<(u64, usize)> {
-        resend.next_batch().map(|batch| (batch.first_publish_seq, batch.events.len()))
-    }
-
-    #[test]
-    fn batches_are_consecutive_and_bounded() {
-        let mut resend = filled(300);
-        assert_eq!(next(&mut resend), Some((1, 256)));
-        assert_eq!(next(&mut resend), Some((257, 44)));
-        assert_eq!(next(&mut resend), None);
-        resend.push(301, event(1 << 20));
-        resend.push(302, event(1));
-        assert_eq!(next(&mut resend), Some((301, 1)), "a large event travels alone");
-        assert_eq!(next(&mut resend), Some((302, 1)));
-    }
-
-    #[test]
-    fn a_receipt_counts_what_it_covers_once() {
-        let mut resend = filled(3);
-        resend.next_batch();
-        let refusal = Refusal { publish_seq: 2, ..Refusal::default() };
-        let receipt = Receipt { through_publish_seq: 2, refused: vec![refusal.clone()] };
-        assert_eq!(resend.settle(receipt.clone()), Settled { taken: 1, refused: vec![(2, refusal)] });
-        assert_eq!(resend.settle(receipt), Settled::default());
-        assert!(resend.awaits_receipt());
-        assert_eq!(resend.settle(through(99)).taken, 1);
-        assert!(resend.is_empty() && !resend.awaits_receipt());
-    }
-
-    #[test]
-    fn after_a_break_it_goes_on_where_the_welcome_says() {
-        let mut resend = filled(5);
-        resend.next_batch();
-        resend.push(6, event(1));
-        resend.settle(through(1));
-        assert_eq!(resend.rewind(3), Settled { taken: 2, refused: Vec::new() });
-        assert!(resend.has_unsent() && !resend.awaits_receipt());
-        assert_eq!(next(&mut resend), Some((4, 3)));
-        assert_eq!(resend.rewind(0).taken, 0, "a dispatcher that knows nothing gets what is still held");
-        assert_eq!(next(&mut resend), Some((4, 3)));
-    }
-
-    #[test]
-    fn a_receipt_for_what_was_never_sent_is_harmless() {
-        let mut resend = filled(3);
-        assert_eq!(resend.settle(through(9)).taken, 3);
-        assert!(resend.is_empty() && !resend.has_unsent());
-        assert_eq!(next(&mut resend), None);
-    }
-
-    #[test]
-    fn the_room_is_bounded_in_events_and_bytes() {
-        let mut resend = filled(255);
-        assert!(resend.has_room());
-        resend.push(256, event(1));
-        assert!(!resend.has_room(), "a whole batch is ready");
-        resend.next_batch();
-        assert!(resend.has_room());
-        resend.push(257, event(9 << 20));
-        resend.next_batch();
-        assert!(!resend.has_room(), "too many bytes wait for receipts");
-        resend.settle(through(257));
-        assert!(resend.has_room());
-    }
-}
+mod tests;

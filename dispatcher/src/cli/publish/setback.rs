@@ -69,16 +69,25 @@ impl Patience {
     /// # Errors
     /// At once when the setback is a refusal, or when everything has failed for 30 seconds.
     pub(super) async fn wait_out(&mut self, setback: Setback) -> Result<(), Failure> {
-        match self.next_wait(&setback, Instant::now()) {
-            Some(wait) => {
-                if self.tries == 1 {
-                    anstream::eprintln!("hookwire: {setback}; trying again");
-                }
-                sleep(wait).await;
-                Ok(())
-            }
-            None => Err(setback.into_failure()),
+        sleep(self.bear(setback)?).await;
+        Ok(())
+    }
+
+    /// How long to wait before the next try; the first of them is told on stderr.
+    ///
+    /// # Errors
+    /// As [`Patience::wait_out`].
+    pub(super) fn bear(&mut self, setback: Setback) -> Result<Duration, Failure> {
+        let Some(wait) = self.next_wait(&setback, Instant::now()) else { return Err(setback.into_failure()) };
+        if self.tries == 1 {
+            anstream::eprintln!("hookwire: {setback}; trying again for {} s", GIVE_UP_AFTER.as_secs());
         }
+        Ok(wait)
+    }
+
+    /// For how long nothing has worked; `None` where the last try did.
+    pub(super) fn failing_for(&self) -> Option<Duration> {
+        self.failing_since.map(|since| since.elapsed())
     }
 
     fn next_wait(&mut self, setback: &Setback, now: Instant) -> Option<Duration> {
@@ -91,8 +100,8 @@ impl Patience {
         let left = GIVE_UP_AFTER.checked_sub(failing_for).filter(|left| !left.is_zero())?;
         let wait = LONGEST_WAIT.min(FIRST_WAIT * 2_u32.saturating_pow(self.tries.min(8)));
         self.tries += 1;
-        // Jitter: many gateways that lost one dispatcher must not come back as one.
-        Some((asked + wait.mul_f64(rand::random_range(0.5..=1.0))).min(left))
+        // Full jitter: many gateways that lost one dispatcher must not come back as one.
+        Some((asked + wait.mul_f64(rand::random_range(0.0..=1.0))).min(left))
     }
 }
 
@@ -116,9 +125,8 @@ mod tests {
             now += wait;
         }
         assert_eq!(now - start, GIVE_UP_AFTER, "the last try is at the very end");
-        assert!(waits[0] <= FIRST_WAIT && !waits[0].is_zero());
+        assert!(waits[0] <= FIRST_WAIT);
         assert!(waits.iter().all(|wait| *wait <= LONGEST_WAIT));
-        assert!(waits.len() < 60);
     }
 
     #[test]

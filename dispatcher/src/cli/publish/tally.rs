@@ -13,6 +13,13 @@ pub(super) struct Tally {
     pub(super) published: u64,
     /// Lines that were skipped here, or refused by the dispatcher.
     pub(super) rejected: u64,
+    /// Events that there was no room for while the dispatcher was away. Left out where there are none.
+    #[serde(skip_serializing_if = "is_none")]
+    pub(super) lost: u64,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Tally {
@@ -20,6 +27,14 @@ impl Tally {
     pub(super) fn reject(&mut self, line: u64, why: impl fmt::Display) {
         self.rejected += 1;
         anstream::eprintln!("hookwire: line {line}: {why}");
+    }
+
+    /// Counts events that were let go of, and says so the first time.
+    pub(super) fn lose(&mut self, events: u64) {
+        if self.lost == 0 && events > 0 {
+            anstream::eprintln!("hookwire: what waits for the dispatcher is too much: events are lost");
+        }
+        self.lost += events;
     }
 
     /// Counts what a receipt settled.

@@ -1,5 +1,6 @@
 //! A publisher against a scripted dispatcher, over real sockets.
 
+mod away;
 mod dispatcher;
 
 use std::collections::VecDeque;
@@ -35,7 +36,7 @@ async fn attach(dispatcher: &Dispatcher, flags: &[&str]) -> Result<Publisher, Fa
 }
 
 fn input(lines: &'static [u8]) -> Input {
-    Input::new(Box::new(lines), false)
+    Input::new(Box::new(lines), false, false)
 }
 
 /// Plays lines; what came of it, and the result line.
@@ -136,7 +137,7 @@ async fn a_dispatcher_that_stops_is_waited_for() {
     let mut publisher = attach(&dispatcher, &[]).await.unwrap();
     dispatcher.script().attach_errors = VecDeque::from([Status::unavailable("not yet")]);
     publisher.play(input(RESTART_THEN_STOP)).await.unwrap();
-    assert_eq!(publisher.tally, Tally { published: 168, rejected: 0 });
+    assert_eq!(publisher.tally, Tally { published: 168, rejected: 0, lost: 0 });
     let seen = dispatcher.seen();
     assert_eq!((seen.hellos.len(), seen.duplicates), (3, 0));
 }
@@ -148,7 +149,7 @@ async fn displacement_and_refusal_end_it() {
     let mut publisher = attach(&dispatcher, &[]).await.unwrap();
     let (_write, endless) = tokio::io::duplex(64);
     let chained = tokio::io::AsyncReadExt::chain(BOOT, endless);
-    let displaced = publisher.play(Input::new(Box::new(chained), false)).await.unwrap_err();
+    let displaced = publisher.play(Input::new(Box::new(chained), false, false)).await.unwrap_err();
     assert_eq!(displaced.exit, Exit::Refused);
 
     dispatcher.script().attach_errors = VecDeque::from([Status::failed_precondition("that boot is over")]);
@@ -192,9 +193,9 @@ async fn a_live_line_is_sent_on_before_the_next_one_comes() {
         }
         drop(pipe);
     };
-    let (played, ()) = tokio::join!(publisher.play(Input::new(Box::new(source), false)), writer);
+    let (played, ()) = tokio::join!(publisher.play(Input::new(Box::new(source), true, false)), writer);
     played.unwrap();
-    assert_eq!(publisher.tally, Tally { published: 3, rejected: 0 });
+    assert_eq!(publisher.tally, Tally { published: 3, rejected: 0, lost: 0 });
 }
 
 #[tokio::test]
@@ -214,11 +215,11 @@ async fn who_holds_comes_back_after_a_cut() {
 async fn an_input_that_breaks_off_settles_what_was_before() {
     let dispatcher = Dispatcher::start(Script::default()).await;
     let mut publisher = attach(&dispatcher, &[]).await.unwrap();
-    let directory = input::open(std::path::Path::new("/")).await.unwrap();
+    let (directory, _) = input::open(std::path::Path::new("/")).await.unwrap();
     let chained = tokio::io::AsyncReadExt::chain(BOOT, directory);
-    let failure = publisher.play(Input::new(Box::new(chained), false)).await.unwrap_err();
+    let failure = publisher.play(Input::new(Box::new(chained), false, false)).await.unwrap_err();
     assert_eq!(failure.exit, Exit::Data);
-    assert_eq!(publisher.tally, Tally { published: 5, rejected: 0 });
+    assert_eq!(publisher.tally, Tally { published: 5, rejected: 0, lost: 0 });
 }
 
 #[tokio::test]
@@ -228,7 +229,7 @@ async fn who_is_told_to_stop_settles_what_is_in_hand() {
     let (_write, endless) = tokio::io::duplex(64);
     let chained = tokio::io::AsyncReadExt::chain(RESTART_THEN_STOP, endless);
     tokio::select! {
-        played = publisher.play(Input::new(Box::new(chained), false)) => panic!("it has no end: {played:?}"),
+        played = publisher.play(Input::new(Box::new(chained), false, false)) => panic!("it has no end: {played:?}"),
         () = dispatcher.until(|seen| seen.hellos.len() == 2) => (),
     }
     publisher.settle().await;

@@ -2,7 +2,7 @@
 
 use anstyle::Style;
 use hookwire_protocol::v1::{
-    BatchKind, Disposition, DrainNotice, DrainSummary, Event, EventBatch, Session,
+    BatchKind, Disposition, DrainNotice, DrainSummary, Event, EventBatch, GapCause, Session,
     event::Payload,
     subscribe_response::{Goodbye, Message, Welcome},
 };
@@ -23,6 +23,9 @@ pub(super) fn lines(message: &Message) -> String {
         Message::Welcome(welcome) => (NOTE, welcome_text(welcome)),
         Message::CaughtUp(caught_up) => {
             (NOTE, format!("caught up: {} replayed, {} announced", caught_up.replayed, caught_up.announced))
+        }
+        Message::Gap(gap) if gap.cause() == GapCause::Expired => {
+            (BAD, format!("gap: {} sessions expired, their ends will not come", gap.count))
         }
         Message::Gap(gap) => (
             BAD,

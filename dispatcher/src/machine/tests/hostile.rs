@@ -26,6 +26,10 @@ fn machine() -> Machine {
         drain_budget: Duration::from_secs(2),
         gateway_grace: Duration::from_secs(10),
         retry_after: Duration::from_secs(1),
+        retry_after_max: Duration::from_secs(60),
+        retention_age: 7 * 86_400,
+        retention_bytes: 1 << 30,
+        forget_after: 30 * 86_400,
         queue_events: 8192,
         queue_bytes: 16 << 20,
         max_in_flight: 1024,
@@ -89,6 +93,27 @@ fn a_retry_goes_with_its_stream() {
     }
     machine.leave(Now::default(), StreamId(8), false);
     assert_eq!(machine.next_tick(), machine.next_overdue_check, "nothing waits any more");
+}
+
+#[test]
+fn of_what_has_ended_only_what_is_owed_stays_in_line() {
+    let mut machine = machine();
+    let stream = StreamId(0);
+    subscribe(&mut machine, stream, Default::default());
+    let all = |hook: &str| (0..500).map(|number| event(hook, &number.to_string())).collect();
+    publish(&mut machine, 1, all(hook::SESSION_START));
+    pull(&mut machine, stream);
+    machine.ack(Now::default(), stream, &Ack { through_seq: 500, exceptions: vec![] });
+    publish(&mut machine, 501, all(hook::SESSION_END));
+    pull(&mut machine, stream);
+    let answered = (501..=1000).filter(|seq| seq % 100 != 50);
+    let ok = |seq| AckException { seq, status: AckStatus::Ok.into(), ..Default::default() };
+    machine.ack(Now::default(), stream, &Ack { through_seq: 0, exceptions: answered.map(ok).collect() });
+    let owed: Vec<_> = machine.lives.ended_after(0).map(|(.., life)| life.id().to_owned()).collect();
+    assert_eq!(owed, ["49", "149", "249", "349", "449"]);
+    let eight_days = Now { mono: Duration::from_secs(8 * 86_400), ..Now::default() };
+    machine.tick(eight_days);
+    assert_eq!((machine.counters.entries_expired, machine.lives.held()), (5, 0));
 }
 
 #[test]

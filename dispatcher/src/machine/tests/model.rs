@@ -3,8 +3,10 @@
 //! It shares nothing with the machine but the wire's types. Lives are numbered 1, 2, 3 … as the ledger's counter does.
 
 mod closing;
+mod crash;
 mod gateway;
 mod plugin;
+mod retention;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,10 +17,13 @@ use hookwire_protocol::v1::{self, SessionEndReason};
 
 pub(super) use self::{
     closing::Order,
+    gateway::Listed,
     plugin::{Delivered, Delivery, Plugin, Stop, Stream},
+    retention::Kept,
 };
 use self::{
     closing::{Closing, Waiter},
+    crash::Was,
     gateway::Gateway,
 };
 
@@ -26,9 +31,13 @@ use self::{
 pub(super) const GRACE: Duration = Duration::from_secs(2);
 pub(super) const BUDGET: Duration = Duration::from_secs(1);
 pub(super) const RETRY_AFTER: Duration = Duration::from_millis(500);
+pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_millis(1_700);
+pub(super) const RETENTION_AGE: u64 = 8;
+pub(super) const RETENTION_BYTES: u64 = 4_000;
+pub(super) const FORGET_AFTER: u64 = 20;
 pub(super) const WINDOW: u32 = 4;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Model {
     pub(super) now: Duration,
     /// Counts all that happens: the order of all things.
@@ -46,14 +55,30 @@ pub(super) struct Model {
     pub(super) reports: Vec<(usize, v1::DrainReport)>,
     /// Gateways that were ever drained.
     pub(super) drained: BTreeSet<usize>,
+    /// The size of each life's start, as it is encoded.
+    pub(super) start_sizes: BTreeMap<u64, u64>,
+    /// The size of each life's end, and its place among all decisions: gateways that are lost at the same moment have no
+    /// order.
+    pub(super) end_sizes: BTreeMap<u64, (u64, u64)>,
+    /// Entries that expired, and plugins that were forgotten.
+    pub(super) expired: u64,
+    pub(super) forgotten: u64,
+    /// Counts of what expired that a crash may lose: of whom, and what it was before.
+    counts: Vec<(usize, u64)>,
+    /// The seconds that dispatchers had run before this one.
+    ran_before: u64,
     closings: Vec<Closing>,
     waiters: Vec<Waiter>,
     closings_made: usize,
     drains: usize,
+    /// Counts what a publication does to sessions: an emitter's last number is journaled together with that.
+    effects: u64,
+    /// What was settled, and what it was before: the newest may be lost by a crash.
+    settlements: Vec<(usize, u64, Was)>,
 }
 
 /// One life of one session.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Life {
     pub(super) gateway: usize,
     pub(super) boot: String,
@@ -68,17 +93,19 @@ pub(super) struct Life {
     pub(super) start_seen: Option<v1::Event>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct End {
     pub(super) reason: SessionEndReason,
     /// By the clock.
     pub(super) decided: u64,
+    /// In whole seconds.
+    pub(super) since: u64,
     /// As it was first seen on the wire.
     pub(super) seen: Option<v1::Event>,
 }
 
 /// One event that is neither start nor end.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Told {
     pub(super) gateway: usize,
     pub(super) boot: String,
@@ -92,6 +119,8 @@ pub(super) struct Told {
     /// By the clock.
     pub(super) at: u64,
     pub(super) seen: Option<v1::Event>,
+    /// As it was seen before a crash, after which it was published again.
+    pub(super) id: Option<String>,
 }
 
 impl Model {
@@ -106,6 +135,7 @@ impl Model {
         self.now = now;
         self.lose_gateways();
         self.reach_deadlines();
+        self.keep_to_retention();
     }
 
     /// When something is due by the clock on the wall, at the latest.
@@ -114,7 +144,7 @@ impl Model {
         let streams = self.plugins.values().filter_map(|plugin| plugin.stream.as_ref());
         let retries = streams.flat_map(|stream| stream.retries.values().copied());
         let retries = retries.filter(|at| *at > self.now);
-        losses.chain(retries).chain(self.deadlines()).min()
+        losses.chain(retries).chain(self.deadlines()).chain(self.next_expiry()).min()
     }
 
     pub(super) fn alive(&self) -> impl Iterator<Item = (u64, &Life)> {
@@ -135,6 +165,7 @@ impl Model {
         let boot = self.gateways[&gateway].boot.clone();
         let life = Life { gateway, boot, id, key, agent, synthetic, seq: 1, end: None, start_seen: None };
         self.lives.insert(number, life);
+        self.effects += 1;
         for plugin in self.plugins.values_mut() {
             if plugin.wants.lifecycle() && plugin.wants.session(key, agent) {
                 plugin.wanted.insert(number);
@@ -145,12 +176,15 @@ impl Model {
 
     /// The first end decided wins; a start that nobody is there to take goes with it.
     fn decide(&mut self, life: u64, reason: SessionEndReason) {
-        let decided = self.tick_clock();
+        let (decided, since) = (self.tick_clock(), self.seconds());
         let held = self.lives.get_mut(&life).unwrap();
         assert!(held.end.is_none());
-        held.end = Some(End { reason, decided, seen: None });
-        for plugin in self.plugins.values_mut().filter(|plugin| plugin.stream.is_none()) {
-            plugin.wanted.remove(&life);
+        held.end = Some(End { reason, decided, since, seen: None });
+        self.effects += 1;
+        let away = self.plugins.iter().filter(|(_, it)| it.stream.is_none() && it.wanted.contains(&life));
+        for ix in away.map(|(ix, _)| *ix).collect::<Vec<_>>() {
+            self.settles(ix, life);
+            self.plugins.get_mut(&ix).unwrap().handed_or_not(life);
         }
     }
 

@@ -17,6 +17,8 @@ const HELLO: Hello = Hello {
     announce: false,
     window: 1,
     when_full: WhenFull::DropOldest,
+    keep_ms: 0,
+    keep_bytes: 0,
 };
 
 const ANNOUNCE: Hello = Hello { announce: true, ..HELLO };
@@ -239,5 +241,17 @@ fn who_joins_a_drain_gets_its_report() {
         Pull { plugin: 0, frames: 3 },
         drain_all(500),
         Stop { restart: false, budget: 0 },
+    ]);
+}
+
+#[test]
+fn an_announcement_names_what_ended_meanwhile() {
+    play(vec![
+        comes(0, HELLO),
+        fires(vec![event(1)]),
+        Serve { plugin: 0 },
+        comes(0, ANNOUNCE),
+        fires(vec![end(1)]),
+        Serve { plugin: 0 },
     ]);
 }

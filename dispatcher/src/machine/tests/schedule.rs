@@ -34,6 +34,13 @@ pub(super) enum Op {
         gateway: usize,
         emitter: usize,
     },
+    /// Like Attach or Boot, with a list of what is alive.
+    Reconcile {
+        gateway: usize,
+        emitter: usize,
+        boot: bool,
+        list: List,
+    },
     /// A boot that was.
     OldBoot {
         gateway: usize,
@@ -43,6 +50,12 @@ pub(super) enum Op {
         emitter: usize,
     },
     Publish {
+        gateway: usize,
+        emitter: usize,
+        events: Vec<Fired>,
+    },
+    /// Events that never come, since the gateway had no room for them.
+    Lose {
         gateway: usize,
         emitter: usize,
         events: Vec<Fired>,
@@ -74,8 +87,17 @@ pub(super) enum Op {
         plugin: usize,
         ack: Ack,
     },
+    /// Everything is answered RETRY without a delay, so many times in a row; then OK.
+    Postpone {
+        plugin: usize,
+        times: usize,
+    },
     /// On the stream before the present one.
     AckOld {
+        plugin: usize,
+    },
+    /// By an operator.
+    Forget {
         plugin: usize,
     },
     Wait {
@@ -92,6 +114,24 @@ pub(super) enum Op {
         budget: u64,
     },
     Hurry,
+    /// The dispatcher dies. Of the calls whose records are pending so many are committed; of the records that may be lost
+    /// behind the last one that may not, so many are durable.
+    Crash {
+        committed: usize,
+        kept: usize,
+    },
+}
+
+/// A session, its key and its agent, as a list names them.
+pub(super) type Named = (usize, usize, usize);
+
+/// What a gateway says is alive.
+#[derive(Clone, Debug)]
+pub(super) struct List {
+    /// True or not, and perhaps twice.
+    pub(super) sessions: Vec<Named>,
+    /// How much more is to be published before it holds.
+    pub(super) ahead: u64,
 }
 
 /// A gateway's hook.
@@ -132,6 +172,9 @@ pub(super) struct Hello {
     pub(super) announce: bool,
     pub(super) window: u32,
     pub(super) when_full: WhenFull,
+    /// What is to be kept of what it is owed; 0 leaves it to the dispatcher.
+    pub(super) keep_ms: u64,
+    pub(super) keep_bytes: u64,
 }
 
 /// Seqs by their place among those that were given out: 0 is none, 100 the last; more was never given out.
@@ -218,10 +261,14 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         3 => (gateway(), emitter()).prop_map(|(gateway, emitter)| Op::Attach { gateway, emitter }),
         1 => (gateway(), emitter()).prop_map(|(gateway, emitter)| Op::Boot { gateway, emitter }),
+        3 => (gateway(), emitter(), prop::bool::weighted(0.2), list())
+            .prop_map(|(gateway, emitter, boot, list)| Op::Reconcile { gateway, emitter, boot, list }),
         1 => gateway().prop_map(|gateway| Op::OldBoot { gateway }),
         2 => (gateway(), emitter()).prop_map(|(gateway, emitter)| Op::Detach { gateway, emitter }),
         24 => (gateway(), emitter(), vec(fired(), 1..5))
             .prop_map(|(gateway, emitter, events)| Op::Publish { gateway, emitter, events }),
+        1 => (gateway(), emitter(), vec(fired(), 1..3))
+            .prop_map(|(gateway, emitter, events)| Op::Lose { gateway, emitter, events }),
         1 => (gateway(), emitter(), 1_usize..4)
             .prop_map(|(gateway, emitter, back)| Op::Resend { gateway, emitter, back }),
         9 => (plugin(), hello()).prop_map(|(plugin, hello)| Op::Subscribe { plugin, hello }),
@@ -230,19 +277,29 @@ fn op() -> impl Strategy<Value = Op> {
         8 => (plugin(), 1_usize..5).prop_map(|(plugin, frames)| Op::Pull { plugin, frames }),
         10 => plugin().prop_map(|plugin| Op::Serve { plugin }),
         14 => (plugin(), ack()).prop_map(|(plugin, ack)| Op::Ack { plugin, ack }),
+        2 => (plugin(), 1_usize..4).prop_map(|(plugin, times)| Op::Postpone { plugin, times }),
         1 => plugin().prop_map(|plugin| Op::AckOld { plugin }),
+        1 => plugin().prop_map(|plugin| Op::Forget { plugin }),
         6 => prop::sample::select(&[1_u64, 150, 600, 1_000, 2_500][..]).prop_map(|ms| Op::Wait { ms }),
+        1 => prop::sample::select(&[4_300_u64, 9_000, 21_000][..]).prop_map(|ms| Op::Wait { ms }),
         2 => (prop::option::weighted(0.7, gateway()), any::<bool>(), budget(), prop::bool::weighted(0.1))
             .prop_map(|(gateway, restart, budget, wrong_boot)| Op::Drain {
                 gateway, restart, budget, wrong_boot
             }),
         1 => (any::<bool>(), budget()).prop_map(|(restart, budget)| Op::Stop { restart, budget }),
         1 => Just(Op::Hurry),
+        2 => (0_usize..5, 0_usize..4).prop_map(|(committed, kept)| Op::Crash { committed, kept }),
     ]
 }
 
 fn budget() -> impl Strategy<Value = u64> {
     prop::sample::select(&[0_u64, 500, 2_000][..])
+}
+
+fn list() -> impl Strategy<Value = List> {
+    let session = (0..SESSIONS.len(), 0..KEYS.len(), 0..AGENTS.len());
+    let ahead = prop_oneof![Just(0_u64), 1_u64..5];
+    (vec(session, 0..4), ahead).prop_map(|(sessions, ahead)| List { sessions, ahead })
 }
 
 fn fired() -> impl Strategy<Value = Fired> {
@@ -277,13 +334,17 @@ fn hello() -> impl Strategy<Value = Hello> {
         2 => Just(WhenFull::DropNewest),
         1 => Just(WhenFull::Disconnect),
     ];
-    (0_usize..3, wants, any::<bool>(), window, when_full).prop_map(
-        |(instance, wants, announce, window, when_full)| Hello {
+    let keep_ms = prop_oneof![6 => Just(0_u64), 1 => Just(900), 1 => Just(3_000), 1 => Just(1 << 40)];
+    let keep_bytes = prop_oneof![6 => Just(0_u64), 1 => Just(1), 1 => Just(500), 1 => Just(u64::MAX)];
+    (0_usize..3, wants, any::<bool>(), window, when_full, keep_ms, keep_bytes).prop_map(
+        |(instance, wants, announce, window, when_full, keep_ms, keep_bytes)| Hello {
             instance,
             wants,
             announce,
             window,
             when_full,
+            keep_ms,
+            keep_bytes,
         },
     )
 }
@@ -293,7 +354,7 @@ fn ack() -> impl Strategy<Value = Ack> {
     let said = prop_oneof![
         2 => Just(Said::Ok),
         2 => Just(Said::Accepted),
-        4 => prop::sample::select(&[0_u32, 100, 700, 5_000][..]).prop_map(|ms| Said::Retry { ms }),
+        4 => prop::sample::select(&[0_u32, 0, 100, 700, 5_000][..]).prop_map(|ms| Said::Retry { ms }),
         2 => Just(Said::Reject),
         1 => Just(Said::Nothing),
     ];

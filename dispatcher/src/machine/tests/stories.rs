@@ -15,6 +15,8 @@ const HELLO: Hello = Hello {
     announce: false,
     window: 0,
     when_full: WhenFull::DropOldest,
+    keep_ms: 0,
+    keep_bytes: 0,
 };
 
 /// One gateway and plugins that do what they are told.

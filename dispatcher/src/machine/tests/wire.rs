@@ -5,7 +5,9 @@ mod idle;
 
 pub(super) use self::{delivery::ids_are_distinct, idle::observe_silence};
 
-use hookwire_protocol::v1::{self, BatchKind, GoodbyeReason, subscribe_response::Message};
+use hookwire_protocol::v1::{
+    self, BatchKind, GapCause, GoodbyeReason, RetentionKind, subscribe_response::Message,
+};
 use prost::Message as _;
 
 use super::{
@@ -43,6 +45,12 @@ pub(super) fn observe(model: &mut Model, ix: usize, message: &Message) -> Checke
         Message::Welcome(welcome) => observe_welcome(model, ix, welcome),
         Message::Events(batch) => observe_batch(model, ix, batch),
         Message::CaughtUp(caught_up) => observe_caught_up(model, ix, *caught_up),
+        Message::Gap(gap) if gap.cause() == GapCause::Expired => {
+            let untold = model.plugins[&ix].untold;
+            model.count_untold(ix, 0);
+            rule!(gap.count == untold && untold > 0 && gap.bytes > 0, "{untold} expired: {gap:?}");
+            Ok(())
+        }
         Message::Gap(gap) => {
             let plugin = model.plugins.get_mut(&ix).unwrap();
             rule!(gap.count > 0 && gap.bytes > 0, "an empty {gap:?}");
@@ -82,7 +90,7 @@ fn observe_welcome(model: &mut Model, ix: usize, welcome: &v1::subscribe_respons
     rule!(newer.into_iter().all(|(_, newer)| *newer > welcome.stream_epoch), "a new epoch: {welcome:?}");
     model.stream_epochs.insert(began, welcome.stream_epoch);
     rule!(welcome.stream_epoch >> 32 == u64::from(welcome.dispatcher_epoch), "{welcome:?}");
-    let wants = model.plugins[&ix].wants;
+    let (wants, kept) = (model.plugins[&ix].wants, model.plugins[&ix].kept);
     let stream = model.stream(ix);
     stream.welcomed = true;
     rule!(welcome.ledger_id == LEDGER, "{welcome:?}");
@@ -95,6 +103,11 @@ fn observe_welcome(model: &mut Model, ix: usize, welcome: &v1::subscribe_respons
     );
     rule!(welcome.max_in_flight as usize == stream.window, "a window of {}: {welcome:?}", stream.window);
     rule!(welcome.filter == Some(wants.filter()), "{welcome:?}");
+    let expired = welcome.expired.map(|expired| expired.entries);
+    rule!(expired == Some(stream.expired), "{} expired: {welcome:?}", stream.expired);
+    let (max_age_ms, max_bytes) = (kept.seconds * 1000, kept.bytes);
+    let retention = v1::Retention { kind: RetentionKind::Owed.into(), max_age_ms, max_bytes };
+    rule!(welcome.retention == Some(retention), "{kept:?}: {welcome:?}");
     let lifecycle = |hook: &String| hook.starts_with("session_") || hook == "*";
     rule!(welcome.granted_hooks.iter().any(lifecycle) == wants.lifecycle(), "{welcome:?}");
     Ok(())
@@ -112,10 +125,13 @@ fn observe_caught_up(model: &mut Model, ix: usize, caught_up: v1::CaughtUp) -> C
     if stream.announce {
         for (life, held) in model.alive().filter(|(life, _)| !stream.starts.contains(life)) {
             let wanted = plugin.wants.lifecycle() && plugin.wants.session(held.key, held.agent);
-            rule!(!plugin.entries.contains_key(&life), "{life} is held open, and was not named");
             // One that began after the last announcement comes live; so does one that waits for an end.
             rule!(!wanted || plugin.wanted.contains(&life), "{life} was not announced");
         }
+        // Its end may have been decided meanwhile, and come live: the plugin must not sweep it.
+        let named = |life: &&u64| stream.starts.contains(life) || stream.ends.contains(life);
+        let unnamed = plugin.entries.keys().find(|life| !named(life));
+        rule!(unnamed.is_none(), "{unnamed:?} is held open, and was not named");
     }
     model.stream(ix).caught_up = true;
     Ok(())

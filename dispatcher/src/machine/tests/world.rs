@@ -1,5 +1,6 @@
 //! The world around the machine: plays a schedule on it and on the model, and compares what comes out.
 
+mod crash;
 mod gateways;
 mod plugins;
 mod quiet;
@@ -15,7 +16,10 @@ use hookwire_protocol::v1::{self, GoodbyeReason, StopReason, subscribe_response:
 use super::{
     Checked,
     journal::{Journal, Output},
-    model::{BUDGET, GRACE, Model, Order, RETRY_AFTER, WINDOW},
+    model::{
+        BUDGET, FORGET_AFTER, GRACE, Model, Order, RETENTION_AGE, RETENTION_BYTES, RETRY_AFTER,
+        RETRY_AFTER_MAX, WINDOW,
+    },
     rule,
     schedule::{Fired, GATEWAYS, Op, PLUGINS, Schedule},
     wire,
@@ -25,6 +29,7 @@ use crate::{
     emit::boots::SourceId,
     machine::{Effect, Machine, Now, Settings},
     serve::stream::StreamId,
+    settle::journal::Record,
 };
 
 pub(super) const LEDGER: &str = "ledger";
@@ -36,7 +41,15 @@ pub(super) struct World {
     pub(super) machine: Machine,
     pub(super) model: Model,
     journal: Journal,
+    /// How long the present process has run.
     now: Duration,
+    /// How long those before it did.
+    ran_before: Duration,
+    settings: Settings,
+    /// How many crashes there are still to come.
+    crashes_to_come: usize,
+    /// How many lives there were at the last crash.
+    lives_before: u64,
     /// How many boots of each gateway there were.
     boots: [u64; GATEWAYS.len()],
     /// Streams of gateways that have their place, by gateway and emitter.
@@ -72,6 +85,12 @@ pub(super) struct Seen {
     goodbyes: u64,
     reports: u64,
     carried_over: u64,
+    expired: u64,
+    forgotten: u64,
+    crashes: u64,
+    lives_restored: u64,
+    redelivered_over_a_crash: u64,
+    reconciled: u64,
 }
 
 /// What a call is to do to streams.
@@ -86,21 +105,29 @@ impl World {
         let settings = Settings {
             ledger_id: LEDGER.to_owned(),
             epoch: 3,
-            durable: false,
+            durable: true,
             ack_timeout: Duration::from_secs(3),
             drain_budget: BUDGET,
             gateway_grace: GRACE,
             retry_after: RETRY_AFTER,
+            retry_after_max: RETRY_AFTER_MAX,
+            retention_age: RETENTION_AGE as u32,
+            retention_bytes: RETENTION_BYTES,
+            forget_after: FORGET_AFTER as u32,
             queue_events: queue,
             queue_bytes: 1 << 20,
             max_in_flight: WINDOW,
             max_event_bytes: 1 << 16,
         };
         Self {
-            machine: Machine::new(settings),
+            machine: Machine::new(settings.clone()),
             model: Model::default(),
             journal: Journal::new(lag),
             now: Duration::ZERO,
+            ran_before: Duration::ZERO,
+            settings,
+            crashes_to_come: 0,
+            lives_before: 0,
             boots: [0; GATEWAYS.len()],
             sources: BTreeMap::new(),
             gone: Vec::new(),
@@ -120,6 +147,7 @@ impl World {
     /// Plays a whole schedule, and what follows until nothing more is due.
     pub(super) fn play(schedule: &Schedule) -> Checked<Self> {
         let mut world = Self::new(schedule.lag, schedule.queue);
+        world.crashes_to_come = schedule.ops.iter().filter(|op| matches!(op, Op::Crash { .. })).count();
         for (at, op) in schedule.ops.iter().enumerate() {
             world.step(op).map_err(|error| format!("at {at}, {op:?}:\n  {error}"))?;
         }
@@ -132,22 +160,33 @@ impl World {
         match op {
             Op::Attach { gateway, emitter } => {
                 self.boots[*gateway] = self.boots[*gateway].max(1);
-                self.attach(*gateway, self.boots[*gateway], *emitter)
+                self.attach(*gateway, self.boots[*gateway], *emitter, None)
             }
             Op::Boot { gateway, emitter } => {
                 self.boots[*gateway] += 1;
-                self.attach(*gateway, self.boots[*gateway], *emitter)
+                self.attach(*gateway, self.boots[*gateway], *emitter, None)
+            }
+            Op::Reconcile { gateway, emitter, boot, list } => {
+                let boots = &mut self.boots[*gateway];
+                *boots = (*boots + u64::from(*boot)).max(1);
+                self.attach(*gateway, self.boots[*gateway], *emitter, Some(list))
             }
             Op::OldBoot { gateway } => self.attach_old_boot(*gateway),
             Op::Detach { gateway, emitter } => self.detach(*gateway, *emitter),
             Op::Publish { gateway, emitter, events } => self.publish(*gateway, *emitter, events),
+            Op::Lose { gateway, emitter, events } => {
+                self.fire(*gateway, *emitter, events);
+                Ok(())
+            }
             Op::Resend { gateway, emitter, back } => self.resend(*gateway, *emitter, *back),
             Op::Subscribe { plugin, hello } => self.subscribe(*plugin, hello),
             Op::Leave { plugin, release } => self.leave(*plugin, *release),
             Op::Pull { plugin, frames } => self.pull(*plugin, *frames).map(drop),
             Op::Serve { plugin } => self.serve(*plugin).map(drop),
             Op::Ack { plugin, ack } => self.ack(*plugin, ack),
+            Op::Postpone { plugin, times } => self.postpone(*plugin, *times),
             Op::AckOld { plugin } => self.ack_old(*plugin),
+            Op::Forget { plugin } => self.forget(*plugin),
             Op::Wait { ms } => self.wait(Duration::from_millis(*ms)),
             Op::Drain { gateway, restart, budget, wrong_boot } => {
                 self.drain(*gateway, *restart, *budget, *wrong_boot)
@@ -158,11 +197,15 @@ impl World {
                 self.model.hurry();
                 self.compare(vec![], Expected::default())
             }
+            Op::Crash { committed, kept } => self.crash(*committed, *kept),
         }
     }
 
     fn time(&self) -> Now {
-        Now { mono: self.now, unix_nano: UNIX_NANO + self.now.as_nanos() as u64 }
+        // The wall clock jumps, by an hour and back: nothing but the times of events may go by it.
+        let jump = Duration::from_hours(u64::from(self.now.as_millis().is_multiple_of(3)));
+        let unix_nano = UNIX_NANO + (self.ran_before + self.now + jump).as_nanos() as u64;
+        Now { mono: self.now, unix_nano }
     }
 
     fn number(&mut self) -> u64 {
@@ -175,10 +218,11 @@ impl World {
         let until = self.now + time;
         loop {
             let (asked, due) = (self.machine.next_tick(), self.model.next_due());
-            let slept = due.is_some_and(|due| asked.is_none_or(|asked| asked > due));
+            let slept = due.is_some_and(|due| asked.is_none_or(|asked| asked > due.max(self.now)));
             rule!(!slept, "something is due at {due:?}, and the machine sleeps until {asked:?}");
             self.now = asked.map_or(until, |asked| asked.clamp(self.now, until));
             self.machine.tick(self.time());
+            self.learn_sizes(); // what is decided now may be too much at once
             self.model.tick(self.now);
             self.compare(vec![], Expected::default())?;
             if self.now == until {
@@ -221,8 +265,11 @@ impl World {
 
     /// After a call: its effects are those that the model expects, and the ledger is the model's.
     fn compare(&mut self, outputs: Vec<Output>, expected: Expected) -> Checked {
+        self.learn_sizes();
         let step = self.machine.take_step();
-        self.journal.append(step.records, outputs);
+        let (crashes, model) = (self.crashes_to_come > 0, &self.model);
+        self.journal
+            .append(step.records, self.machine.ran(), outputs, || crashes.then(|| Box::new(model.clone())));
         let mut ended = BTreeMap::new();
         let mut dismissed = None;
         let mut reports = Vec::new();
@@ -237,7 +284,7 @@ impl World {
                     rule!(displaced && dismissed.is_none(), "dismissed with {message:?}");
                     dismissed = Some(stream);
                 }
-                Effect::GatewayLost(_) => {} // for the log
+                Effect::GatewayLost(_) | Effect::Forgotten(_) => {} // for the log
                 Effect::Drained(ticket, report) => reports.push((ticket, report)),
             }
         }
@@ -249,6 +296,23 @@ impl World {
             self.left.insert(stream, seq);
         }
         Ok(())
+    }
+
+    /// The model does not encode events: their size is what it takes from the machine, and which of two ends was decided
+    /// first.
+    fn learn_sizes(&mut self) {
+        for record in &self.machine.step.records {
+            match record {
+                Record::Started { incarnation, event, .. } => {
+                    self.model.start_sizes.insert(*incarnation, event.len() as u64);
+                }
+                Record::Decided { incarnation, event, .. } => {
+                    let place = self.model.end_sizes.values().map(|(place, _)| place + 1).max().unwrap_or(0);
+                    self.model.end_sizes.entry(*incarnation).or_insert((place, event.len() as u64));
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Each drain is reported once, when the model says so, in the model's numbers.
@@ -287,13 +351,19 @@ impl World {
             rule!(there == here, "{} has {there:?} open and unsettled; not {here:?}", PLUGINS[*ix]);
             let (there, here) = (marks.wanted().count(), plugin.wanted.len());
             rule!(there == here, "{} is due {there} starts, not {here}", PLUGINS[*ix]);
+            let account = &self.machine.registry.get(ix_there).unwrap().account;
+            let (there, here) = (account.bytes, self.model.owed_bytes(*ix));
+            rule!(there == here, "{} is owed {there} bytes, not {here}", PLUGINS[*ix]);
         }
         rule!(self.machine.registry.len() == self.model.plugins.len(), "somebody is not forgotten");
         Ok(())
     }
 
     pub(super) fn seen(&self) -> Seen {
-        self.seen
+        let counters = &self.machine.counters;
+        let reconciled = counters.sessions_ended_by_reconciling + counters.sessions_started_by_reconciling;
+        let (expired, forgotten) = (self.model.expired, self.model.forgotten);
+        Seen { reconciled, expired, forgotten, ..self.seen }
     }
 }
 
@@ -315,6 +385,12 @@ impl Add for Seen {
             goodbyes: self.goodbyes + other.goodbyes,
             reports: self.reports + other.reports,
             carried_over: self.carried_over + other.carried_over,
+            expired: self.expired + other.expired,
+            forgotten: self.forgotten + other.forgotten,
+            crashes: self.crashes + other.crashes,
+            lives_restored: self.lives_restored + other.lives_restored,
+            redelivered_over_a_crash: self.redelivered_over_a_crash + other.redelivered_over_a_crash,
+            reconciled: self.reconciled + other.reconciled,
         }
     }
 }

@@ -27,7 +27,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, service::Routes};
 
-/// What a test has it do. Everything happens once.
+/// What a test has it do. Everything happens once, save what lasts.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     /// Events of this hook are refused.
@@ -40,6 +40,8 @@ pub(crate) struct Script {
     pub(crate) goodbye_at: Option<(usize, Goodbye)>,
     /// Answers to the first Attach calls.
     pub(crate) attach_errors: VecDeque<Status>,
+    /// Nobody is let in while this lasts.
+    pub(crate) away: bool,
     /// Answers to the first Drain calls.
     pub(crate) drain_errors: VecDeque<Status>,
 }
@@ -48,6 +50,8 @@ pub(crate) struct Script {
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) hellos: Vec<Hello>,
+    /// Attach calls that came while it was away.
+    pub(crate) turned_away: usize,
     /// Every event that was taken in: boot, number, event.
     pub(crate) events: Vec<(String, u64, GatewayEvent)>,
     pub(crate) drains: Vec<DrainRequest>,
@@ -98,6 +102,16 @@ impl Dispatcher {
                 }
             }
         }
+    }
+
+    /// Cuts every connection, and lets nobody in until it is back.
+    pub(crate) fn goes_away(&self) {
+        self.script().away = true;
+        self.cut();
+    }
+
+    pub(crate) fn comes_back(&self) {
+        self.script().away = false;
     }
 
     /// Cuts every connection.
@@ -206,6 +220,11 @@ impl GatewayService for Dispatcher {
         else {
             panic!("Hello comes first")
         };
+        if self.script().away {
+            self.seen().turned_away += 1;
+            self.changed.notify_waiters();
+            return Err(Status::unavailable("away"));
+        }
         if let Some(status) = self.script().attach_errors.pop_front() {
             return Err(status);
         }

@@ -32,14 +32,14 @@ enum Stage {
 }
 
 /// One plugin's part: each end that it is owed, and what became of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Share {
     stage: Stage,
     owed: BTreeMap<u64, Option<Outcome>>,
 }
 
 /// One gateway's boot, on its way out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Closing {
     id: ClosingId,
     gateway: usize,
@@ -60,7 +60,7 @@ pub(super) struct Closing {
 }
 
 /// Somebody who waits for a report.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Waiter {
     drain: usize,
     order: Order,

@@ -8,9 +8,9 @@ use std::{
 use hookwire_protocol::v1::{SessionEndReason, StopReason};
 
 use super::{BUDGET, GRACE, Model, Told};
-use crate::machine::tests::schedule::{AGENTS, Fired, HOOKS, KEYS, SESSIONS};
+use crate::machine::tests::schedule::{AGENTS, Fired, HOOKS, KEYS, Named, SESSIONS};
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::machine::tests) struct Gateway {
     pub(in crate::machine::tests) boot: String,
     /// Nothing starts in it any more.
@@ -24,7 +24,20 @@ pub(in crate::machine::tests) struct Gateway {
     ended: BTreeMap<&'static str, Vec<u64>>,
     over: VecDeque<String>,
     /// The last publish_seq by emitter.
-    taken: BTreeMap<usize, u64>,
+    pub(super) taken: BTreeMap<usize, u64>,
+    /// The same, as it is journaled.
+    pub(super) journaled: BTreeMap<usize, u64>,
+    /// A list that is to be acted on.
+    pub(super) listed: Option<Listed>,
+}
+
+/// What a gateway says is alive.
+#[derive(Clone, Debug)]
+pub(in crate::machine::tests) struct Listed {
+    pub(in crate::machine::tests) emitter: usize,
+    /// The publish_seq that it holds behind.
+    pub(in crate::machine::tests) behind: u64,
+    pub(in crate::machine::tests) sessions: Vec<Named>,
 }
 
 /// What came of a Publish.
@@ -41,6 +54,7 @@ impl Model {
         gateway: usize,
         boot: &str,
         emitter: usize,
+        listed: Option<Listed>,
     ) -> Result<(u64, BTreeSet<usize>), ()> {
         if self.stopping {
             return Err(());
@@ -67,12 +81,34 @@ impl Model {
         if !held.attached.insert(emitter) {
             displaced.insert(emitter);
         }
-        Ok((held.taken.get(&emitter).copied().unwrap_or(0), displaced))
+        let taken = held.taken.get(&emitter).copied().unwrap_or(0);
+        let alone = held.attached.len() == 1;
+        held.listed = listed.filter(|_| alone);
+        self.reconcile(gateway, emitter, taken);
+        Ok((taken, displaced))
+    }
+
+    /// Acts on the list that was waiting for this emitter to come so far.
+    fn reconcile(&mut self, gateway: usize, emitter: usize, taken: u64) {
+        let held = self.gateways.get_mut(&gateway).unwrap();
+        let due = |listed: &mut Listed| listed.emitter == emitter && listed.behind <= taken;
+        let Some(Listed { sessions, .. }) = held.listed.take_if(due) else { return };
+        let ids: BTreeSet<_> = sessions.iter().map(|(session, ..)| SESSIONS[*session]).collect();
+        let gone = self.alive().filter(|(_, life)| life.gateway == gateway && !ids.contains(life.id));
+        let gone: Vec<_> = gone.map(|(life, _)| life).collect();
+        gone.into_iter().for_each(|life| self.decide(life, SessionEndReason::Lost));
+        for (session, key, agent) in sessions {
+            let id = SESSIONS[session];
+            if self.alive_by_id(gateway, id).is_none() && !self.gateways[&gateway].ended.contains_key(id) {
+                self.begin_life(gateway, (id, KEYS[key], AGENTS[agent]), true);
+            }
+        }
     }
 
     pub(in crate::machine::tests) fn detach(&mut self, gateway: usize, emitter: usize) {
         let held = self.gateways.get_mut(&gateway).unwrap();
         held.attached.remove(&emitter);
+        held.listed = None;
         if held.attached.is_empty() && !held.closed {
             held.lost_at = Some(self.now + GRACE);
         }
@@ -100,6 +136,7 @@ impl Model {
     pub(super) fn over(&mut self, gateway: usize) {
         let held = self.gateways.get_mut(&gateway).unwrap();
         held.closed = true;
+        held.listed = None;
         held.lost_at = None;
         if !held.over.contains(&held.boot) {
             held.over.push_back(held.boot.clone());
@@ -120,18 +157,24 @@ impl Model {
         if self.stopping || !self.gateways[&gateway].attached.contains(&emitter) {
             return None;
         }
-        let mut refused = Vec::new();
+        let (mut refused, effects) = (Vec::new(), self.effects);
         for (seq, (number, fired)) in (first_seq..).zip(events) {
             let last = self.gateways.get_mut(&gateway).unwrap().taken.entry(emitter).or_default();
             if seq <= *last {
                 continue;
             }
             *last = seq;
+            self.reconcile(gateway, emitter, seq - 1);
             if !self.take_in(gateway, *number, fired) {
                 refused.push(seq);
             }
+            self.reconcile(gateway, emitter, seq);
         }
-        let through = self.gateways[&gateway].taken.get(&emitter).copied().unwrap_or(0);
+        let held = self.gateways.get_mut(&gateway).unwrap();
+        let through = held.taken.get(&emitter).copied().unwrap_or(0);
+        if self.effects > effects {
+            held.journaled.insert(emitter, through);
+        }
         Some(Receipt { through, refused })
     }
 
@@ -157,6 +200,7 @@ impl Model {
             }
             Fired::GatewayStop { restart } => {
                 let reason = if restart { StopReason::Restart } else { StopReason::Shutdown };
+                self.effects += 1;
                 let (number, reason) = *held.stop.get_or_insert((number, reason));
                 if held.stop_told {
                     self.said_late(gateway, number, reason);
@@ -178,6 +222,7 @@ impl Model {
 
     /// What the gateway ended stays ended until its own start.
     fn end(&mut self, gateway: usize, id: &'static str, reason: SessionEndReason) {
+        self.effects += 1;
         let reason = if reason == SessionEndReason::Unspecified { SessionEndReason::Unknown } else { reason };
         let mut may_name = vec![0];
         may_name.extend(self.last_ended(gateway, id));
@@ -234,12 +279,17 @@ impl Model {
             Err(may_name) if may_name.is_empty() => vec![0],
             Err(may_name) => may_name,
         };
+        let before = self.told.remove(&number);
         for plugin in self.plugins.values_mut() {
+            if before.is_some() {
+                plugin.had.remove(&number); // published again, behind a crash: it may come again
+            }
             let wanted = session.is_none_or(|(_, key, agent)| plugin.wants.session(key, agent));
             plugin.outstanding += u64::from(wanted && plugin.wants.hook(hook));
         }
         let boot = self.gateways[&gateway].boot.clone();
-        let told = Told { gateway, boot, hook, session, incarnations, late, seq, at, seen: None };
+        let id = before.and_then(|before| Some(before.seen?.id).or(before.id));
+        let told = Told { gateway, boot, hook, session, incarnations, late, seq, at, seen: None, id };
         self.told.insert(number, told);
     }
 

@@ -8,12 +8,12 @@ use std::{
 use hookwire_protocol::v1::{self, AckStatus, StopReason};
 
 use super::{
-    Model, RETRY_AFTER, WINDOW,
+    Kept, Model, RETRY_AFTER, RETRY_AFTER_MAX, WINDOW,
     closing::{ClosingId, Outcome},
 };
 use crate::machine::tests::schedule::{Hello, Wants};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::machine::tests) struct Plugin {
     pub(in crate::machine::tests) wants: Wants,
     pub(in crate::machine::tests) stream: Option<Stream>,
@@ -21,6 +21,8 @@ pub(in crate::machine::tests) struct Plugin {
     pub(in crate::machine::tests) entries: BTreeMap<u64, bool>,
     /// Lives whose start it is still to be handed.
     pub(in crate::machine::tests) wanted: BTreeSet<u64>,
+    /// Those that it did not want when they began, and that were put off when they were to be announced.
+    pub(in crate::machine::tests) put_off: BTreeSet<u64>,
     /// Lives whose start a drain has cancelled: nothing of them is delivered any more.
     pub(in crate::machine::tests) cancelled: BTreeSet<u64>,
     /// Other events that it was to get and that were neither delivered nor counted as lost yet.
@@ -33,12 +35,19 @@ pub(in crate::machine::tests) struct Plugin {
     pub(in crate::machine::tests) session_seqs: BTreeMap<u64, u64>,
     /// Boots whose gateway_stop it got.
     pub(in crate::machine::tests) stops_had: BTreeSet<(usize, String)>,
+    /// What is kept for it, at most.
+    pub(in crate::machine::tests) kept: Kept,
+    /// Entries that expired, and how many of them it was not told of yet.
+    pub(in crate::machine::tests) expired: BTreeSet<u64>,
+    pub(in crate::machine::tests) untold: u64,
+    /// In whole seconds.
+    pub(in crate::machine::tests) away_since: Option<u64>,
     instance: usize,
     displaced: BTreeSet<usize>,
 }
 
 /// One stream, as far as it was pulled.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::machine::tests) struct Stream {
     /// By the clock.
     pub(in crate::machine::tests) began: u64,
@@ -49,6 +58,7 @@ pub(in crate::machine::tests) struct Stream {
     pub(in crate::machine::tests) known: bool,
     pub(in crate::machine::tests) ends_owed: u64,
     pub(in crate::machine::tests) starts_to_replay: u64,
+    pub(in crate::machine::tests) expired: u64,
     pub(in crate::machine::tests) welcomed: bool,
     pub(in crate::machine::tests) caught_up: bool,
     pub(in crate::machine::tests) goodbye: bool,
@@ -64,6 +74,8 @@ pub(in crate::machine::tests) struct Stream {
     pub(in crate::machine::tests) retries: BTreeMap<u64, Duration>,
     /// Lives that were ever answered RETRY here.
     pub(in crate::machine::tests) retried: BTreeSet<u64>,
+    /// How many times in a row.
+    in_a_row: BTreeMap<u64, u32>,
     /// In no order: gateways that are lost at the same moment have none.
     pub(in crate::machine::tests) stops: Vec<Stop>,
     /// What drains have to say, in order.
@@ -106,14 +118,35 @@ impl Plugin {
             stream: None,
             entries: BTreeMap::new(),
             wanted: BTreeSet::new(),
+            put_off: BTreeSet::new(),
             cancelled: BTreeSet::new(),
             outstanding: 0,
             had: BTreeSet::new(),
             ends_written: BTreeSet::new(),
             session_seqs: BTreeMap::new(),
             stops_had: BTreeSet::new(),
+            kept: Kept::granted(0, 0),
+            expired: BTreeSet::new(),
+            untold: 0,
+            away_since: None,
             instance: hello.instance,
             displaced: BTreeSet::new(),
+        }
+    }
+
+    /// This start is not to be handed to it any more: it was, or never will be.
+    pub(in crate::machine::tests) fn handed_or_not(&mut self, life: u64) {
+        self.wanted.remove(&life);
+        self.put_off.remove(&life);
+    }
+
+    /// The dispatcher has died: what no journal holds is gone.
+    pub(super) fn forget_process(&mut self) {
+        self.stream = None;
+        self.outstanding = 0;
+        self.displaced.clear();
+        for life in std::mem::take(&mut self.put_off) {
+            self.wanted.remove(&life);
         }
     }
 }
@@ -139,6 +172,8 @@ impl Model {
         let began = self.tick_clock();
         let plugin = self.plugins.get_mut(&ix).unwrap();
         (plugin.instance, plugin.wants) = (hello.instance, hello.wants);
+        let untold = plugin.untold;
+        (plugin.kept, plugin.away_since) = (Kept::granted(hello.keep_ms, hello.keep_bytes), None);
         let (lives, wants) = (&self.lives, hello.wants);
         let unwanted =
             |life: &&u64| !(wants.lifecycle() && wants.session(lives[life].key, lives[life].agent));
@@ -155,11 +190,13 @@ impl Model {
             known,
             ends_owed: replay_ends.len() as u64,
             starts_to_replay: replay_starts.len() as u64,
+            expired: untold,
             replay_starts,
             replay_ends,
             ..Stream::default()
         });
         unwanted.into_iter().for_each(|life| self.cancel(ix, life));
+        self.count_untold(ix, 0);
         self.notify_of_drains(ix);
         Ok(connected)
     }
@@ -174,7 +211,9 @@ impl Model {
         });
         let waits = |life: &u64| !self.blockers(plugin, *life, &stream.ends).is_empty();
         let waiting: Vec<_> = wanted.map(|(life, _)| life).filter(waits).collect();
-        self.plugins.get_mut(&ix).unwrap().wanted.extend(waiting);
+        let plugin = self.plugins.get_mut(&ix).unwrap();
+        plugin.put_off.extend(waiting.iter().filter(|life| !plugin.wanted.contains(life)));
+        plugin.wanted.extend(waiting);
     }
 
     /// The stream is gone, or given up on purpose.
@@ -183,20 +222,14 @@ impl Model {
         let plugin = self.plugins.get_mut(&ix).unwrap();
         plugin.displaced.clear();
         if release {
-            let entries: Vec<_> = plugin.entries.keys().copied().collect();
-            let wanted = std::mem::take(&mut plugin.wanted);
-            // All at once: what a drain has given up is let go of like the rest.
-            let (given_up, rest): (Vec<_>, Vec<_>) =
-                entries.into_iter().partition(|life| self.has_given_up(ix, *life));
-            given_up.into_iter().chain(rest).for_each(|life| self.close_entry(ix, life, Outcome::Rejected));
-            wanted.into_iter().for_each(|life| self.cancelled(ix, life));
-            self.forget_in_closings(ix);
-            self.plugins.remove(&ix);
+            self.release(ix);
         }
     }
 
     fn end_stream(&mut self, ix: usize) {
+        let now = self.seconds();
         let plugin = self.plugins.get_mut(&ix).unwrap();
+        plugin.away_since = Some(now);
         let stream = plugin.stream.take().unwrap();
         let unanswered = stream.deliveries.iter().filter(|delivery| !delivery.answered);
         let unanswered = unanswered.filter(|delivery| matches!(delivery.what, Delivered::Event { .. }));
@@ -209,11 +242,13 @@ impl Model {
 
     /// The plugin is not to be handed this start any more.
     pub(super) fn cancel(&mut self, ix: usize, life: u64) {
-        self.plugins.get_mut(&ix).unwrap().wanted.remove(&life);
+        self.settles(ix, life);
+        self.plugins.get_mut(&ix).unwrap().handed_or_not(life);
         self.cancelled(ix, life);
     }
 
-    fn close_entry(&mut self, ix: usize, life: u64, outcome: Outcome) {
+    pub(super) fn close_entry(&mut self, ix: usize, life: u64, outcome: Outcome) {
+        self.settles(ix, life);
         let plugin = self.plugins.get_mut(&ix).unwrap();
         plugin.entries.remove(&life).unwrap();
         if let Some(stream) = &mut plugin.stream {
@@ -231,7 +266,7 @@ impl Model {
                 && let Some(what) = self.answer(ix, exception.seq)
             {
                 let ms = u64::from(exception.retry_after_ms);
-                let after = if ms == 0 { RETRY_AFTER } else { Duration::from_millis(ms) };
+                let after = (ms > 0).then(|| Duration::from_millis(ms));
                 self.settle(ix, what, exception.status(), after);
             }
         }
@@ -239,7 +274,7 @@ impl Model {
         if ack.through_seq <= last {
             for seq in 1..=ack.through_seq {
                 if let Some(what) = self.answer(ix, seq) {
-                    self.settle(ix, what, AckStatus::Ok, Duration::ZERO);
+                    self.settle(ix, what, AckStatus::Ok, None);
                 }
             }
         }
@@ -251,7 +286,7 @@ impl Model {
         (!std::mem::replace(&mut delivery.answered, true)).then_some(delivery.what)
     }
 
-    fn settle(&mut self, ix: usize, what: Delivered, answer: AckStatus, after: Duration) {
+    fn settle(&mut self, ix: usize, what: Delivered, answer: AckStatus, after: Option<Duration>) {
         let open = |plugin: &Plugin, life| plugin.entries.get(&life).copied();
         let plugin = &self.plugins[&ix];
         match what {
@@ -259,7 +294,9 @@ impl Model {
                 (AckStatus::Reject, Some(_)) => self.close_entry(ix, life, Outcome::Rejected),
                 (AckStatus::Retry, Some(false)) => self.retry(ix, life, after),
                 (AckStatus::Ok | AckStatus::Accepted, Some(false)) => {
+                    self.settles(ix, life);
                     self.plugins.get_mut(&ix).unwrap().entries.insert(life, true);
+                    self.stream(ix).in_a_row.remove(&life);
                 }
                 _ => {}
             },
@@ -275,9 +312,14 @@ impl Model {
         }
     }
 
-    fn retry(&mut self, ix: usize, life: u64, after: Duration) {
-        let at = self.now + after;
+    /// After the delay that it names; else each one in a row waits twice as long as the one before.
+    fn retry(&mut self, ix: usize, life: u64, after: Option<Duration>) {
+        let now = self.now;
         let stream = self.stream(ix);
+        let times = stream.in_a_row.entry(life).or_default();
+        let doubled = (0..*times).fold(RETRY_AFTER, |delay, _| (delay * 2).min(RETRY_AFTER_MAX));
+        *times += 1;
+        let at = now + after.unwrap_or(doubled);
         stream.retries.insert(life, at);
         stream.retried.insert(life);
         stream.replay_ends.remove(&life); // CaughtUp does not wait for a RETRY

@@ -64,7 +64,7 @@ fn observe_start(
     let seen = model.lives.get_mut(&life).unwrap().start_seen.get_or_insert_with(|| event.clone());
     rule!(seen == event, "other bytes than {seen:?}");
     let plugin = model.plugins.get_mut(&ix).unwrap();
-    plugin.wanted.remove(&life);
+    plugin.handed_or_not(life);
     if plugin.entries.insert(life, false).unwrap_or(false) {
         plugin.entries.insert(life, true); // it was settled before: an announcement does not undo that
     }
@@ -93,10 +93,8 @@ fn may_be_handed(model: &Model, ix: usize, kind: BatchKind, life: u64) -> Checke
         }
         BatchKind::Announced => {
             rule!(stream.announce && !stream.caught_up, "announced when nobody asked");
-            rule!(
-                held.end.is_none() && !written,
-                "announced though it has ended, or was written here before"
-            );
+            let due = held.end.is_none() || (entry.is_some() && !stream.ends.contains(&life));
+            rule!(due && !written, "announced though it is over, or was written here before");
             let wanted = plugin.wants.lifecycle() && plugin.wants.session(held.key, held.agent);
             rule!(wanted || entry.is_some(), "it does not match the filter");
         }
@@ -212,6 +210,7 @@ fn observe_other(model: &mut Model, ix: usize, kind: BatchKind, event: &v1::Even
     rule!((event.late, event.session_seq) == (told.late, told.seq), "unlike {told:?}");
     let seen = told.seen.get_or_insert_with(|| event.clone());
     rule!(seen == event, "other bytes than {seen:?}");
+    rule!(told.id.as_ref().is_none_or(|id| *id == event.id), "it was {:?} before", told.id);
     let (late, at, session) = (told.late, told.at, told.session);
     let plugin = model.plugins.get_mut(&ix).unwrap();
     let passes = session.is_none_or(|(_, key, agent)| plugin.wants.session(key, agent));
@@ -232,7 +231,7 @@ fn observe_other(model: &mut Model, ix: usize, kind: BatchKind, event: &v1::Even
     }
     // Where an end is due that is not written yet, it may have taken this along.
     let ended = model.lives.get(&incarnation).is_some_and(|held| held.end.is_some());
-    let due = plugin.entries.get(&incarnation) == Some(&true);
+    let due = plugin.entries.get(&incarnation) == Some(&true) || plugin.expired.contains(&incarnation);
     Ok(Delivered::Event { windowed: !(ended && due) })
 }
 

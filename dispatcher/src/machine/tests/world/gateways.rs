@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hookwire_protocol::v1::{
-    self, GatewayEvent, GoodbyeReason, SessionRef, attach_request, gateway_event::Payload,
+    self, GatewayEvent, GoodbyeReason, LiveSessions, SessionRef, attach_request, gateway_event::Payload,
 };
 
 use prost::Message as _;
@@ -14,25 +14,37 @@ use crate::{
     machine::tests::{
         Checked,
         journal::Output,
+        model::Listed,
         rule,
-        schedule::{AGENTS, Fired, GATEWAYS, HOOKS, KEYS, SESSIONS},
+        schedule::{AGENTS, Fired, GATEWAYS, HOOKS, KEYS, List, Named, SESSIONS},
     },
 };
 
 const EMITTERS: [&str; 2] = ["e0", "e1"];
 
 impl World {
-    pub(super) fn attach(&mut self, gateway: usize, boot: u64, emitter: usize) -> Checked {
+    pub(super) fn attach(
+        &mut self,
+        gateway: usize,
+        boot: u64,
+        emitter: usize,
+        list: Option<&List>,
+    ) -> Checked {
+        let published = self.published.get(&(gateway, boot, emitter)).map_or(0, Vec::len) as u64;
+        let behind = list.map_or(0, |list| published + list.ahead);
         let source = SourceId(self.number());
-        let boot = format!("b{boot}");
+        let (number, boot) = (boot, format!("b{boot}"));
         let hello = attach_request::Hello {
             gateway_id: GATEWAYS[gateway].to_owned(),
             boot_id: boot.clone(),
             emitter_id: EMITTERS[emitter].to_owned(),
+            live_sessions: list.map(live_sessions),
+            resend_through: behind,
             ..Default::default()
         };
         let welcome = self.machine.attach(self.time(), source, &hello);
-        let expected = self.model.attach(gateway, &boot, emitter);
+        let listed = list.map(|list| Listed { emitter, behind, sessions: list.sessions.clone() });
+        let expected = self.model.attach(gateway, &boot, emitter, listed);
         let (welcome, (resume_after, displaced)) = match (welcome, expected) {
             (Ok(welcome), Ok(expected)) => (welcome, expected),
             (Err(_), Err(())) => return self.compare(vec![], Expected::default()),
@@ -47,14 +59,23 @@ impl World {
         }
         self.sources.insert((gateway, emitter), source);
         let attached = Output::Attached { gateway: GATEWAYS[gateway], boot };
-        self.compare(vec![attached], Expected { ended, dismissed: None })
+        self.compare(vec![attached], Expected { ended, dismissed: None })?;
+        let published = self.published.get(&(gateway, number, emitter)).map_or(0, Vec::len);
+        // A crash has forgotten some of it.
+        if (resume_after as usize) < published && number == self.boots[gateway] {
+            self.send(gateway, emitter, resume_after as usize + 1)?;
+        }
+        Ok(())
     }
 
     /// A boot before the present one is refused for good.
     pub(super) fn attach_old_boot(&mut self, gateway: usize) -> Checked {
         match self.boots[gateway] {
             0 | 1 => Ok(()),
-            present => self.attach(gateway, present - 1, 0),
+            present => {
+                self.attach(gateway, present - 1, 0, None)?;
+                self.detach(gateway, 0) // where a crash has forgotten the present one
+            }
         }
     }
 
@@ -70,15 +91,21 @@ impl World {
     pub(super) fn publish(&mut self, gateway: usize, emitter: usize, events: &[Fired]) -> Checked {
         if !self.sources.contains_key(&(gateway, emitter)) {
             self.boots[gateway] = self.boots[gateway].max(1);
-            self.attach(gateway, self.boots[gateway], emitter)?;
+            self.attach(gateway, self.boots[gateway], emitter, None)?;
         }
+        let first = self.fire(gateway, emitter, events);
+        self.send(gateway, emitter, first)?;
+        self.publish_where_it_has_no_say()
+    }
+
+    /// Gives events their numbers; says the first.
+    pub(super) fn fire(&mut self, gateway: usize, emitter: usize, events: &[Fired]) -> usize {
         let events: Vec<_> = events.iter().map(|fired| (self.number(), fired.clone())).collect();
         let key = (gateway, self.boots[gateway], emitter);
         let published = self.published.entry(key).or_default();
         let first = published.len() + 1;
         published.extend(events);
-        self.send(gateway, emitter, first)?;
-        self.publish_where_it_has_no_say()
+        first
     }
 
     pub(super) fn resend(&mut self, gateway: usize, emitter: usize, back: usize) -> Checked {
@@ -131,6 +158,15 @@ impl World {
         rule!(receipt.is_none(), "a receipt where nothing is taken in");
         self.compare(vec![], Expected::default())
     }
+}
+
+fn live_sessions(list: &List) -> LiveSessions {
+    let session = |&(id, key, agent): &Named| SessionRef {
+        id: Some(SESSIONS[id].to_owned()),
+        key: KEYS[key].to_owned(),
+        agent_id: AGENTS[agent].to_owned(),
+    };
+    LiveSessions { sessions: list.sessions.iter().map(session).collect() }
 }
 
 /// What the gateway sends: the number is in the payload, wherever there is room for one.

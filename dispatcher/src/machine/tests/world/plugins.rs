@@ -1,5 +1,7 @@
 //! Plugins: they come, read, answer and go.
 
+use std::time::Duration;
+
 use hookwire_protocol::v1::{
     self, AckException, AckStatus, event::Payload, subscribe_request, subscribe_response::Message,
 };
@@ -27,6 +29,11 @@ impl World {
             announce: hello.announce,
             max_in_flight: hello.window,
             when_full: hello.when_full.into(),
+            retention: Some(v1::Retention {
+                max_age_ms: hello.keep_ms,
+                max_bytes: hello.keep_bytes,
+                ..Default::default()
+            }),
             ..Default::default()
         };
         let welcome = self.machine.subscribe(self.time(), stream, &wire);
@@ -44,6 +51,15 @@ impl World {
         self.machine.leave(self.time(), stream, release);
         self.model.leave(ix, release);
         self.old_streams.insert(ix, stream);
+        self.compare(vec![], Expected::default())
+    }
+
+    /// An operator forgets a plugin, unless it is connected.
+    pub(super) fn forget(&mut self, ix: usize) -> Checked {
+        let forgotten = self.machine.forget(self.time(), PLUGINS[ix]);
+        let there = forgotten.as_ref().map(|it| (it.entries, it.owed)).map_err(drop);
+        let here = self.model.forget(ix);
+        rule!(there == here, "{forgotten:?}, the model says {here:?}");
         self.compare(vec![], Expected::default())
     }
 
@@ -143,6 +159,32 @@ impl World {
         self.compare(vec![], Expected::default())
     }
 
+    /// Answers RETRY without a delay again and again, and looks right before each is due and when it is.
+    pub(super) fn postpone(&mut self, ix: usize, times: usize) -> Checked {
+        const MOMENT: Duration = Duration::from_millis(1);
+        for _ in 0..times {
+            self.pull(ix, 500)?;
+            if !self.streams.contains_key(&ix) {
+                return Ok(());
+            }
+            let stream = self.model.stream(ix);
+            let open = (1..).zip(&stream.deliveries).filter(|(_, delivery)| !delivery.answered);
+            let retry =
+                |(seq, _)| AckException { seq, status: AckStatus::Retry.into(), ..Default::default() };
+            let exceptions = open.map(retry).collect();
+            self.send_ack(ix, &v1::Ack { through_seq: 0, exceptions })?;
+            let now = self.now;
+            let Some(due) = self.model.stream(ix).retries.values().filter(|at| **at > now).min().copied()
+            else {
+                break;
+            };
+            self.wait((due - now).saturating_sub(MOMENT))?;
+            self.pull(ix, 500)?;
+            self.wait(MOMENT)?;
+        }
+        self.serve(ix).map(drop)
+    }
+
     /// An answer on a stream that is gone changes nothing.
     pub(super) fn ack_old(&mut self, ix: usize) -> Checked {
         let Some(stream) = self.old_streams.get(&ix).copied() else { return Ok(()) };
@@ -162,6 +204,10 @@ impl World {
                     _ => {}
                 }
                 for event in &batch.events {
+                    let life = event.session.as_ref().map_or(0, |session| session.incarnation);
+                    let over_a_crash =
+                        batch.kind() == v1::BatchKind::Redelivered && life <= self.lives_before;
+                    self.seen.redelivered_over_a_crash += u64::from(over_a_crash);
                     match event.payload {
                         Some(Payload::SessionStart(_)) => self.seen.starts += 1,
                         Some(Payload::SessionEnd(_)) => self.seen.ends += 1,

@@ -44,7 +44,9 @@ impl World {
         let away = self.model.plugins.iter().filter(|(_, plugin)| plugin.stream.is_none());
         for (ix, wants) in away.map(|(ix, plugin)| (*ix, plugin.wants)).collect::<Vec<_>>() {
             let (announce, when_full) = (false, WhenFull::DropOldest);
-            self.subscribe(ix, &Hello { instance: 9, wants, announce, window: 0, when_full })?;
+            let (keep_ms, keep_bytes) = (0, 0);
+            let hello = Hello { instance: 9, wants, announce, window: 0, when_full, keep_ms, keep_bytes };
+            self.subscribe(ix, &hello)?;
         }
         Ok(())
     }

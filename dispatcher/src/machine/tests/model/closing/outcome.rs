@@ -222,7 +222,7 @@ impl Model {
         v1::DrainReport {
             reason: waiter.order.reason.into(),
             scope: waiter.order.gateway.map_or("all", |gateway| GATEWAYS[gateway]).to_owned(),
-            durable: false,
+            durable: true,
             budget_ms: waiter.order.budget.as_millis() as u32,
             elapsed_ms: (finished - started).as_millis() as u32,
             last_ack_ms: last_answer.map(|at| (at - started).as_millis() as u32),

@@ -1,0 +1,171 @@
+//! What a ledger's records add up to.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use hookwire_protocol::v1::{SessionEndReason, subscribe_request};
+
+use super::{RanSeconds, SubscriberNumber};
+use crate::emit::boots::{GatewayIx, HeldStop};
+
+/// A ledger at rest: what a new process goes on from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Image {
+    /// The largest incarnation that was ever given out.
+    pub(crate) incarnation: u64,
+    /// The largest number that a subscriber was ever given.
+    pub(crate) subscriber: SubscriberNumber,
+    /// How long dispatchers have run on this ledger, by its newest commit.
+    pub(crate) ran: RanSeconds,
+    pub(crate) gateways: BTreeMap<GatewayIx, GatewayImage>,
+    pub(crate) subscribers: BTreeMap<SubscriberNumber, SubscriberImage>,
+    /// By incarnation.
+    pub(crate) lives: BTreeMap<u64, LifeImage>,
+    /// By incarnation and subscriber, each of whom may be gone: then the entry means nothing.
+    pub(crate) entries: BTreeMap<(u64, SubscriberNumber), EntryState>,
+}
+
+/// One gateway, in its latest boot.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct GatewayImage {
+    pub(crate) id: Box<str>,
+    pub(crate) boot: Box<str>,
+    /// Boots that are over, the oldest first; the latest may be among them.
+    pub(crate) over: VecDeque<Box<str>>,
+    pub(crate) stop: Option<HeldStop>,
+    pub(crate) stop_told: bool,
+    /// The last publish_seq of each.
+    pub(crate) emitters: BTreeMap<Box<str>, u64>,
+    /// Sessions that it ended in this boot, by id.
+    pub(crate) ended: BTreeMap<Box<str>, EndedImage>,
+}
+
+/// A session that the gateway ended in its present boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EndedImage {
+    /// In which order they were ended.
+    pub(crate) number: u64,
+    /// 0 where it never was alive.
+    pub(crate) incarnation: u64,
+    pub(crate) reason: SessionEndReason,
+}
+
+/// One life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LifeImage {
+    pub(crate) gateway: GatewayIx,
+    pub(crate) start: Bytes,
+    /// Who was to be handed its start when it began.
+    pub(crate) wanted: Box<[SubscriberNumber]>,
+    pub(crate) started: RanSeconds,
+    pub(crate) end: Option<EndImage>,
+}
+
+/// A life's end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EndImage {
+    pub(crate) event: Bytes,
+    pub(crate) reason: SessionEndReason,
+    pub(crate) decided: RanSeconds,
+}
+
+/// One subscriber.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SubscriberImage {
+    /// What it asked for last.
+    pub(crate) hello: subscribe_request::Hello,
+    pub(crate) stream_epoch: u64,
+    /// Since when it has had no stream; `None` where it had one to the end.
+    pub(crate) away_since: Option<RanSeconds>,
+    /// Entries that expired and that it was not told of.
+    pub(crate) expired: u64,
+}
+
+/// One subscriber's account for one life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EntryState {
+    /// It was handed the start.
+    Open,
+    /// And has settled it.
+    StartSettled,
+    /// It is due nothing more of a life that others are still due something of, or that is alive.
+    Closed,
+}
+
+/// What records add up to, written down plainly: what a store must agree with.
+#[cfg(test)]
+impl Image {
+    /// Takes one record in.
+    pub(crate) fn apply(&mut self, record: super::Record) {
+        use super::Record;
+        match record {
+            Record::Boot { gateway, name, boot } => {
+                let older = self.gateways.remove(&gateway).filter(|older| older.id == name);
+                let over = older.map(|older| older.over).unwrap_or_default();
+                self.gateways.insert(gateway, GatewayImage { id: name, boot, over, ..Default::default() });
+            }
+            Record::BootOver { gateway } => self.boot_is_over(gateway),
+            Record::GatewayStop { gateway, said, told } => {
+                let gateway = self.gateways.entry(gateway).or_default();
+                (gateway.stop, gateway.stop_told) = (said, told);
+            }
+            Record::Published { gateway, emitter, publish_seq } => {
+                self.gateways.entry(gateway).or_default().emitters.insert(emitter, publish_seq);
+            }
+            Record::Started { incarnation, gateway, event: start, wanted, ran: started } => {
+                self.incarnation = self.incarnation.max(incarnation);
+                self.lives.insert(incarnation, LifeImage { gateway, start, wanted, started, end: None });
+            }
+            Record::Decided { incarnation, event, reason, ran: decided } => {
+                if let Some(life) = self.lives.get_mut(&incarnation) {
+                    life.end = Some(EndImage { event, reason, decided });
+                }
+            }
+            Record::Forgotten { incarnation } => {
+                self.lives.remove(&incarnation);
+                self.entries.retain(|(of, _), _| *of != incarnation);
+            }
+            Record::Ended { gateway, session, incarnation, reason } => {
+                let ended = &mut self.gateways.entry(gateway).or_default().ended;
+                let number = ended.values().map(|ended| ended.number).max().unwrap_or(0) + 1;
+                ended.insert(session, EndedImage { number, incarnation, reason });
+            }
+            Record::EndedForgotten { gateway, session } => {
+                self.gateways.entry(gateway).or_default().ended.remove(&session);
+            }
+            Record::Subscribed { subscriber, hello, stream_epoch } => {
+                self.subscriber = self.subscriber.max(subscriber);
+                let expired = self.subscribers.get(&subscriber).map_or(0, |known| known.expired);
+                let image = SubscriberImage { hello: *hello, stream_epoch, away_since: None, expired };
+                self.subscribers.insert(subscriber, image);
+            }
+            Record::Left { subscriber, ran } => {
+                self.subscribers.entry(subscriber).and_modify(|it| it.away_since = Some(ran));
+            }
+            Record::Entry { subscriber, incarnation } => {
+                self.entries.insert((incarnation, subscriber), EntryState::Open);
+            }
+            Record::StartSettled { subscriber, incarnation } => {
+                self.entries.insert((incarnation, subscriber), EntryState::StartSettled);
+            }
+            Record::Closed { subscriber, incarnation } => {
+                self.entries.insert((incarnation, subscriber), EntryState::Closed);
+            }
+            Record::Expired { subscriber, untold } => {
+                self.subscribers.entry(subscriber).and_modify(|it| it.expired = untold);
+            }
+            Record::Unsubscribed { subscriber } => drop(self.subscribers.remove(&subscriber)),
+        }
+    }
+
+    fn boot_is_over(&mut self, gateway: GatewayIx) {
+        use crate::emit::boots::MAX_BOOTS_OVER;
+        let gateway = self.gateways.entry(gateway).or_default();
+        if !gateway.over.contains(&gateway.boot) {
+            gateway.over.push_back(gateway.boot.clone());
+            if gateway.over.len() > MAX_BOOTS_OVER {
+                gateway.over.pop_front();
+            }
+        }
+    }
+}
