@@ -15,6 +15,7 @@ pub mod case;
 pub mod cases;
 pub mod clock;
 pub mod contenders;
+pub mod durability;
 pub mod emit;
 pub mod growth;
 pub mod isolation;

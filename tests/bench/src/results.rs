@@ -102,6 +102,8 @@ pub enum Scenario {
     Growth,
     /// What the dispatcher remembers of live sessions.
     Ledger,
+    /// What the journal costs.
+    Durability,
 }
 
 /// The tokio flavour on both sides.
@@ -142,6 +144,12 @@ pub enum Metric {
     BytesPerPair,
     /// Memory for each live session beyond its start event and the pairs, in bytes.
     BytesPerSession,
+    /// From the start of the daemon's process to its first line, with a journal that was closed, in milliseconds.
+    BootMs,
+    /// The same with a journal whose process was killed, in milliseconds.
+    KilledBootMs,
+    /// The journal's file, in bytes.
+    JournalBytes,
 }
 
 /// The middle of some samples, and how far they lie apart.
@@ -212,6 +220,7 @@ impl fmt::Display for Scenario {
             Self::Emit => "emit",
             Self::Growth => "growth",
             Self::Ledger => "ledger",
+            Self::Durability => "durability",
         })
     }
 }

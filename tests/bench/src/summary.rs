@@ -6,16 +6,18 @@ use crate::{
 };
 
 /// What a row is about, by scenario: the first that it has.
-const LEADING: [Metric; 3] = [Metric::DeliveriesPerSecond, Metric::P50Us, Metric::DrainMs];
+const LEADING: [Metric; 4] = [Metric::DeliveriesPerSecond, Metric::P50Us, Metric::DrainMs, Metric::BootMs];
 
 /// What stands behind it, where it is known.
-const MORE: [(Metric, &str); 6] = [
+const MORE: [(Metric, &str); 8] = [
     (Metric::ProducerCpuNs, "producer ns"),
     (Metric::BrokerCpuNs, "middle ns"),
     (Metric::ConsumerCpuNs, "consumer ns"),
     (Metric::P99Us, "p99 µs"),
     (Metric::P999Us, "p99.9 µs"),
     (Metric::PeakMemoryBytes, "peak bytes"),
+    (Metric::KilledBootMs, "ms after a kill"),
+    (Metric::JournalBytes, "bytes of journal"),
 ];
 
 /// A line for each row.

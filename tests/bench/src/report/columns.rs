@@ -85,6 +85,13 @@ pub const SESSION_BYTES: Column = ("a session", |_, row| middle(row, Metric::Byt
 /// What the process took at its largest.
 pub const PEAK: Column = ("the process", |_, row| middle(row, Metric::PeakMemoryBytes, figure::bytes));
 
+/// How long a daemon takes to go on from a journal that was closed.
+pub const BOOT: Column = ("after a stop", |_, row| middle(row, Metric::BootMs, millis));
+/// The same, of one whose process was killed.
+pub const KILLED_BOOT: Column = ("after a kill", |_, row| middle(row, Metric::KilledBootMs, millis));
+/// What the journal takes on the disk.
+pub const JOURNAL: Column = ("the file", |_, row| middle(row, Metric::JournalBytes, figure::bytes));
+
 /// Those rows that have figures as a table, and a line for each that has none and says why.
 pub fn table(rows: Rows<'_>, listed: &[&Row], columns: &[Column]) -> String {
     if listed.is_empty() {

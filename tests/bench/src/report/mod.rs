@@ -20,19 +20,33 @@ pub mod verdict;
 use std::{fs, io, path::Path};
 
 use self::pictures::{Picture, pictures};
-use crate::results::Results;
+use crate::results::{Results, Scenario};
 
 /// The page's prose. A line `{{name}}` stands for a section, `{{picture name}}` for a chart.
 const PAGE: &str = include_str!("page.md");
 
+/// The same, of what the journal costs.
+const JOURNAL: &str = include_str!("journal.md");
+
 /// The folder of the charts, beside the page.
 const FOLDER: &str = "benchmarks";
 
-/// Writes `benchmarks.md` and `benchmarks/*.svg` into this folder; charts of an earlier run that are none any more go.
+/// Writes what was measured into this folder: `journal.md`, and `benchmarks.md` with `benchmarks/*.svg`. What was not
+/// measured at all stays as it was.
 ///
 /// # Errors
 /// The folder cannot be written.
 pub fn write(results: &Results, docs: &Path) -> io::Result<()> {
+    let (journal, others): (Vec<_>, Vec<_>) =
+        results.rows.iter().partition(|row| row.scenario == Scenario::Durability);
+    if !journal.is_empty() {
+        fs::write(docs.join("journal.md"), page(JOURNAL, results, &[]))?;
+    }
+    if others.is_empty() { Ok(()) } else { write_comparison(results, docs) }
+}
+
+/// Charts of an earlier run that are none any more go.
+fn write_comparison(results: &Results, docs: &Path) -> io::Result<()> {
     let pictures = pictures(results);
     let folder = docs.join(FOLDER);
     fs::create_dir_all(&folder)?;
@@ -45,13 +59,13 @@ pub fn write(results: &Results, docs: &Path) -> io::Result<()> {
     for picture in &pictures {
         fs::write(folder.join(format!("{}.svg", picture.name)), &picture.svg)?;
     }
-    fs::write(docs.join("benchmarks.md"), page(results, &pictures))
+    fs::write(docs.join("benchmarks.md"), page(PAGE, results, &pictures))
 }
 
 /// The page, with every placeholder filled in.
-fn page(results: &Results, pictures: &[Picture]) -> String {
-    let mut text = String::with_capacity(PAGE.len() * 4);
-    for line in PAGE.lines() {
+fn page(template: &str, results: &Results, pictures: &[Picture]) -> String {
+    let mut text = String::with_capacity(template.len() * 4);
+    for line in template.lines() {
         match line.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")) {
             Some(name) => text.push_str(&filled(results, pictures, name)),
             None => text.push_str(line),

@@ -2,17 +2,18 @@
 
 use super::{
     columns::{
-        ALL_CPU, Column, DISPATCHER_CPU, DISPATCHER_CPU_RANGE, DRAIN, DRAIN_EACH, DRAIN_OF_OURS, DRAIN_RANGE,
-        MIDDLE_CPU, P50, P50_OF_OURS, P50_OF_RAW, P50_RANGE, P99, P99_RANGE, P999, PAIRS, PEAK, PLUGIN_CPU,
-        PRODUCER_CPU, RATE, RATE_OF_OURS, RATE_OF_RAW, RATE_RANGE, RUNTIME, SESSION_BYTES, SESSIONS,
-        SUBSCRIBERS, WHO, table,
+        ALL_CPU, BOOT, Column, DISPATCHER_CPU, DISPATCHER_CPU_RANGE, DRAIN, DRAIN_EACH, DRAIN_OF_OURS,
+        DRAIN_RANGE, JOURNAL, KILLED_BOOT, MIDDLE_CPU, P50, P50_OF_OURS, P50_OF_RAW, P50_RANGE, P99,
+        P99_RANGE, P999, PAIRS, PEAK, PLUGIN_CPU, PRODUCER_CPU, RATE, RATE_OF_OURS, RATE_OF_RAW, RATE_RANGE,
+        RUNTIME, SESSION_BYTES, SESSIONS, SUBSCRIBERS, WHO, table,
     },
     figure,
     rows::{Rows, is_of},
     table::Table,
-    targets::{RUNTIMES, targets},
+    targets::{RUNTIMES, journal, targets},
+    verdict::Target,
 };
-use crate::results::{Results, Row, Scenario};
+use crate::results::{Metric, Results, Row, Scenario};
 
 const THROUGHPUT: &[Column] =
     &[WHO, RATE, RATE_RANGE, PRODUCER_CPU, MIDDLE_CPU, PLUGIN_CPU, ALL_CPU, RATE_OF_OURS, RATE_OF_RAW];
@@ -23,11 +24,15 @@ const ISOLATION: &[Column] = &[WHO, RATE, RATE_RANGE, P50, P99, P99_RANGE, P999,
 const EMITTING: &[Column] = &[WHO, SUBSCRIBERS, P50, P50_RANGE, P99, P999];
 const GROWTH: &[Column] = &[SUBSCRIBERS, SESSIONS, DISPATCHER_CPU, DISPATCHER_CPU_RANGE, ALL_CPU, RATE];
 const LEDGER: &[Column] = &[PAIRS, SESSION_BYTES, PEAK];
+const LIFECYCLE: &[Column] = &[WHO, RATE, RATE_RANGE, PRODUCER_CPU];
+const STARTS: &[Column] = &[WHO, P50, P50_RANGE, P99, PRODUCER_CPU];
+const BOOTS: &[Column] = &[SESSIONS, BOOT, KILLED_BOOT, JOURNAL];
 
 /// A section of the page by the name that the page's template has for it.
 pub fn section(results: &Results, name: &str) -> Option<String> {
     Some(match name {
-        "verdicts" => verdicts(results),
+        "verdicts" => verdicts(results, &targets()),
+        "journal_verdicts" => verdicts(results, &journal()),
         "run" => run(results),
         "versions" => versions(results),
         "one" => by_runtime(results, Scenario::Throughput, Some(1), THROUGHPUT),
@@ -40,16 +45,19 @@ pub fn section(results: &Results, name: &str) -> Option<String> {
         "emitting" => whole(results, Scenario::Emit, EMITTING),
         "growth" => whole(results, Scenario::Growth, GROWTH),
         "ledger" => whole(results, Scenario::Ledger, LEDGER),
+        "lives" => having(results, Scenario::Durability, Metric::DeliveriesPerSecond, LIFECYCLE),
+        "starts" => having(results, Scenario::Durability, Metric::P50Us, STARTS),
+        "boots" => having(results, Scenario::Durability, Metric::BootMs, BOOTS),
         "notes" => notes(results),
         _ => return None,
     })
 }
 
 /// What was asked for, and what was reached.
-fn verdicts(results: &Results) -> String {
+fn verdicts(results: &Results, targets: &[Target]) -> String {
     let mut table = Table::of_text(&["", "asked for", "reached", "which is"]);
     let mut group = "";
-    for target in targets() {
+    for target in targets {
         if target.group != group {
             group = target.group;
             table.row([format!("**{group}**"), String::new(), String::new(), String::new()]);
@@ -123,6 +131,13 @@ fn by_runtime(results: &Results, scenario: Scenario, subscribers: Option<u32>, c
         text.push_str(&format!("{name}:\n\n{}\n", table(rows, &listed, columns)));
     }
     text
+}
+
+/// Those rows of a scenario that have this figure, or none at all.
+fn having(results: &Results, scenario: Scenario, metric: Metric, columns: &[Column]) -> String {
+    let rows = Rows::of(results);
+    let has = |row: &&Row| row.samples.is_empty() || row.samples.contains_key(&metric);
+    table(rows, &rows.scenario(scenario).filter(has).collect::<Vec<_>>(), columns)
 }
 
 fn whole(results: &Results, scenario: Scenario, columns: &[Column]) -> String {

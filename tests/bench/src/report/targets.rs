@@ -24,7 +24,7 @@ pub const RUNTIMES: [(Runtime, &str); 2] = [(CurrentThread, "current_thread"), (
 /// What `just instructions` has counted: a line for each number of subscribers.
 const INSTRUCTIONS: &str = include_str!("../../instructions.txt");
 
-/// All of them, in the order in which they were asked for.
+/// All but the journal's, in the order in which they were asked for.
 pub fn targets() -> Vec<Target> {
     let groups = [
         one_subscriber(),
@@ -252,6 +252,45 @@ fn emitting() -> Vec<Target> {
     vec![
         asked("a call, p50; of a thread that wakes a runtime, see below", 1.0, Metric::P50Us),
         asked("a call, p99.9; the same", 50.0, Metric::P999Us),
+    ]
+}
+
+/// Those of the journal. "What they cost without a journal" is taken to mean: a tenth more at most.
+pub fn journal() -> Vec<Target> {
+    const GROUP: &str = "The journal";
+    let cost = |rows: Rows<'_>, load: &str, ledger: &str| {
+        let contender = format!("{load}, {ledger}");
+        let row = rows.scenario(Scenario::Durability).find(|row| row.contender == contender)?;
+        row.spread(Metric::ProducerCpuNs).map(|spread| spread.median)
+    };
+    let ordinary = move |rows: Rows<'_>, ledger| {
+        let load = "ordinary events";
+        (ledger, ratio(cost(rows, load, ledger), cost(rows, load, "in memory")))
+    };
+    vec![
+        from_rows(
+            GROUP,
+            "CPU of an ordinary event, of that without a journal",
+            Less,
+            1.1,
+            figure::times,
+            move |rows| readings(["process", "power"].map(|ledger| ordinary(rows, ledger))),
+        ),
+        from_rows(
+            GROUP,
+            "from the start to the first line, with 1,000,000 open sessions",
+            Less,
+            2_000.0,
+            |ms| figure::nanos(ms * 1e6),
+            |rows| {
+                let of = |metric| rows.scenario(Scenario::Durability).find_map(|row| row.spread(metric));
+                let median = |metric| of(metric).map(|spread| spread.median);
+                readings([
+                    ("after a stop", median(Metric::BootMs)),
+                    ("after a kill", median(Metric::KilledBootMs)),
+                ])
+            },
+        ),
     ]
 }
 

@@ -19,7 +19,7 @@ fn results(rows: Vec<crate::results::Row>) -> Results {
 
 fn written(rows: Vec<crate::results::Row>) -> String {
     let results = results(rows);
-    page(&results, &pictures(&results))
+    page(PAGE, &results, &pictures(&results))
 }
 
 #[test]

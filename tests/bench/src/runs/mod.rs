@@ -6,7 +6,7 @@ mod throughput;
 
 use crate::{
     case::{Bench, Case},
-    emit, growth, isolation, ledger,
+    durability, emit, growth, isolation, ledger,
     results::{Row, Runtime},
     stock,
 };
@@ -25,6 +25,7 @@ pub fn cases(bench: &Bench) -> Vec<Box<dyn Case>> {
         emit::cases(bench),
         growth::cases(bench),
         ledger::cases(bench),
+        durability::cases(bench),
     ];
     all.into_iter().flatten().filter(|case| is_wanted(&name(&case.row()), &bench.settings.only)).collect()
 }
