@@ -22,12 +22,20 @@ docs:
 
 # Run the dispatcher, with any of its flags
 serve *flags:
-    cargo run --release -- serve --in-memory {{flags}}
+    cargo run --release -- serve {{flags}}
 
 # User instructions per delivery, held against the committed figures (--write writes new ones)
 instructions *flags:
     cargo build --release
     tests/bench/instructions.sh {{flags}}
+
+# Plants faults in a copy of the source, one at a time: the proof's cheap levels have to notice (`--check`: they still apply)
+faults *flags:
+    tests/faults/run {{flags}}
+
+# More of every level of the proof than CI plays: some hours (`just soak --help`)
+soak *flags:
+    tests/soak {{flags}}
 
 # A client generated from the .proto alone against a real dispatcher
 python:
