@@ -289,7 +289,8 @@ impl Case for Boot {
 
     fn measure(&self, bench: &Bench) -> Result<Sample, Failure> {
         let folder = TempDir::new().map_err(wrong)?;
-        let mut stage = Stage::set_up(bench, PROCESS, &folder, self.open)?;
+        // Synced all along: else the first boot would wait for the disk to take all of it.
+        let mut stage = Stage::set_up(bench, POWER, &folder, self.open)?;
         (0..self.open).for_each(|session| drop(stage.emitter.emit(event(hook::SESSION_START, session))));
         stage.measured()?;
         stage.close()?;
