@@ -133,7 +133,7 @@ impl Dispatcher {
     }
 
     /// Starts the worker on the current runtime, with the ledger that the journal in this directory holds; makes one where
-    /// there is none. Reads all of it first: a million open sessions take about a second.
+    /// there is none. Reads all of it first: a million open sessions take about two seconds.
     ///
     /// # Errors
     /// Another process has the journal open, it cannot be read or written, or is damaged.
