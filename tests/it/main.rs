@@ -16,6 +16,7 @@ mod forget;
 mod hostile;
 mod incarnation;
 mod isolation;
+mod journal;
 mod late_joiner;
 mod ordering;
 mod publish;

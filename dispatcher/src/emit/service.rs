@@ -138,20 +138,15 @@ struct Reader {
 impl Reader {
     async fn run(mut self, hello_timeout: Duration) {
         let (ended, mut end) = oneshot::channel();
-        let outcome = match self.hello(ended, hello_timeout).await {
-            Ok(()) => {
-                let responses = self.responses.clone();
-                let outcome = tokio::select! {
-                    biased; // what was published in time is still taken in
-                    outcome = self.read() => outcome,
-                    Ok(told) = &mut end => Err(told),
-                    () = responses.closed() => Ok(()), // the connection is gone
-                };
-                self.commands.send(Command::Detach(self.source)).await;
-                outcome
-            }
-            Err(status) => Err(Ended::Refused(status)),
+        let responses = self.responses.clone();
+        let outcome = tokio::select! {
+            biased; // what was published in time is still taken in
+            outcome = self.talk(ended, hello_timeout) => outcome,
+            Ok(told) = &mut end => Err(told),
+            () = responses.closed() => Ok(()), // the connection is gone
         };
+        // Whoever went without waiting for its Welcome may have been taken in; where it was not, this says nothing.
+        self.commands.send(Command::Detach(self.source)).await;
         let last = match outcome {
             Ok(()) => return,
             Err(Ended::Refused(status)) => Err(status),
@@ -159,6 +154,11 @@ impl Reader {
         };
         // Gives up with the connection, like any other send.
         let _ = self.responses.send(last).await;
+    }
+
+    async fn talk(&mut self, ended: oneshot::Sender<Ended>, hello_timeout: Duration) -> Result<(), Ended> {
+        self.hello(ended, hello_timeout).await.map_err(Ended::Refused)?;
+        self.read().await
     }
 
     async fn hello(&mut self, ended: oneshot::Sender<Ended>, hello_timeout: Duration) -> Result<(), Status> {

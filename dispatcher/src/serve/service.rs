@@ -53,7 +53,7 @@ impl HookService {
         let stream = StreamId(self.streams.fetch_add(1, Ordering::Relaxed));
         let inbound = Streaming::new_request(OnePieceDecoder::default(), body, None, Some(MAX_REQUEST_BYTES));
         let (outlet, outflow, end) = outlet(stream, self.commands.ready());
-        let reader = Reader { stream, commands: self.commands.clone(), inbound };
+        let reader = Reader { stream, commands: self.commands.clone(), inbound, told: false };
         tokio::spawn(reader.run(outlet, end, self.hello_timeout));
         let mut response = Response::new(Body::new(outflow));
         response.headers_mut().insert(header::CONTENT_TYPE, tonic::metadata::GRPC_CONTENT_TYPE);
@@ -88,21 +88,35 @@ struct Reader {
     stream: StreamId,
     commands: Commands,
     inbound: Streaming<SubscribeRequest>,
+    /// The worker may have heard of it.
+    told: bool,
 }
 
 impl Reader {
     async fn run(mut self, outlet: Outlet, end: mpsc::Sender<Outgoing>, hello_timeout: Duration) {
-        if let Err(status) = self.hello(outlet, hello_timeout).await {
-            // Gives up with the body: a peer that reads nothing ends with its connection.
-            let _ = end.send(Outgoing::End(status)).await;
-            return;
-        }
-        let (release, status) = tokio::select! {
+        let last = tokio::select! {
             biased; // what was said in time still counts
-            last = self.read() => last,
-            () = end.closed() => (false, None), // nobody reads the response any more
+            last = self.talk(outlet, hello_timeout) => last,
+            () = end.closed() => Ok((false, None)), // nobody reads the response any more, nor waits for a Welcome
         };
-        self.commands.send(Command::Leave { stream: self.stream, release, status }).await;
+        match last {
+            Ok((release, status)) if self.told => {
+                self.commands.send(Command::Leave { stream: self.stream, release, status }).await
+            }
+            Ok(_) => {}
+            // Gives up with the body: a peer that reads nothing ends with its connection.
+            Err(status) => drop(end.send(Outgoing::End(status)).await),
+        }
+    }
+
+    /// Reads until the plugin goes, as [`Reader::read`] says; an error is why it is not let in.
+    async fn talk(
+        &mut self,
+        outlet: Outlet,
+        hello_timeout: Duration,
+    ) -> Result<(bool, Option<Status>), Status> {
+        self.hello(outlet, hello_timeout).await?;
+        Ok(self.read().await)
     }
 
     async fn hello(&mut self, outlet: Outlet, hello_timeout: Duration) -> Result<(), Status> {
@@ -113,6 +127,7 @@ impl Reader {
             Some(Message::Hello(hello)) => hello,
             _ => return Err(Status::invalid_argument("the first message of a stream is its Hello")),
         };
+        self.told = true;
         let stream = self.stream;
         let subscribed = self.commands.ask(|reply| Command::Subscribe { stream, hello, outlet, reply }).await;
         subscribed.ok_or_else(|| self.commands.closed()).flatten().map_err(as_status)

@@ -33,7 +33,12 @@ impl World {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn start(config: &Config) -> Self {
-        Self { dispatcher: Dispatcher::start(config) }
+        Self::around(Dispatcher::start(config))
+    }
+
+    /// Around this dispatcher.
+    pub fn around(dispatcher: Dispatcher) -> Self {
+        Self { dispatcher }
     }
 
     /// The dispatcher itself, as a gateway embeds it.

@@ -1,0 +1,177 @@
+//! A disk that breaks, or does not answer: whoever waits for it is told, and nobody is told that all is well.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use hookwire::{config::Config, dispatcher::Dispatcher};
+use hookwire_harness::{World, at_rest, events};
+use hookwire_protocol::v1::{BootState, HandOverRequest, admin_service_client::AdminServiceClient};
+use redb::{StorageBackend, backends::InMemoryBackend};
+use tokio::{
+    runtime::Handle,
+    sync::watch,
+    time::{Instant, timeout},
+};
+use tonic::Code;
+
+use crate::{BUDGET, ms};
+
+/// How long a commit may take before it counts as failed.
+const STUCK: Duration = Duration::from_secs(30);
+
+/// A commit that never ends, as good as.
+const FOR_EVER: Duration = Duration::from_secs(86_400);
+
+/// What everybody is told once the journal has failed.
+const TOLD: &str = "the journal failed, and nothing is taken in until the dispatcher is restarted";
+
+/// Breaks the disk.
+#[derive(Clone, Debug, Default)]
+struct Hammer(Arc<AtomicBool>);
+
+impl Hammer {
+    fn strike(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.0.load(Ordering::Relaxed) { Err(io::Error::other("the disk is broken")) } else { Ok(()) }
+    }
+}
+
+/// A disk in memory that can be broken.
+#[derive(Debug, Default)]
+struct Disk {
+    bytes: InMemoryBackend,
+    hammer: Hammer,
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        self.bytes.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.bytes.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.hammer.check()?;
+        self.bytes.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.hammer.check()?;
+        self.bytes.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.hammer.check()?;
+        self.bytes.write(offset, data)
+    }
+}
+
+/// A dispatcher with a journal whose commits take this long, and the hammer for its disk.
+fn world(commit_takes: Duration) -> (World, Hammer) {
+    let disk = Disk::default();
+    let hammer = disk.hammer.clone();
+    let dispatcher = Dispatcher::open_simulated(&Config::default(), disk, commit_takes);
+    (World::around(dispatcher.expect("a new journal")), hammer)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_is_stuck_has_failed() {
+    let (world, _) = world(FOR_EVER);
+    let began = Instant::now();
+    let refused = world.plugin("audit").refused().await;
+    assert_eq!((refused.code(), began.elapsed()), (Code::Unavailable, STUCK));
+    assert!(refused.message().contains("the disk does not answer"), "{refused}");
+    let refused = world.attach("gw").refused().await;
+    assert_eq!((refused.code(), began.elapsed()), (Code::Unavailable, STUCK), "nobody waits for it again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_is_slow_has_not() {
+    let (world, _) = world(STUCK - ms(10));
+    world.plugin("audit").caught_up().await;
+}
+
+/// Before the plugins are told, and behind that.
+#[tokio::test(start_paused = true)]
+async fn a_handover_that_the_journal_fails_is_not_told_as_done() {
+    for budget in [BUDGET, Duration::ZERO] {
+        let (world, hammer) = world(ms(500));
+        let mut gateway = world.gateway("gw").await;
+        gateway.start("s1").await;
+        let dispatcher = world.dispatcher().clone();
+        let handover = tokio::spawn(async move {
+            let (_hurry, never) = watch::channel(false);
+            dispatcher.handover_asked().await;
+            dispatcher.hand_over(budget, never).await
+        });
+        at_rest().await; // somebody waits to be asked
+        let (_link, channel) = world.link().await;
+        let asked =
+            tokio::spawn(async { AdminServiceClient::new(channel).hand_over(HandOverRequest {}).await });
+        at_rest().await; // its commit is under way
+        hammer.strike();
+        let failure = handover.await.unwrap().expect_err("its journal has failed");
+        assert!(failure.is_of_the_journal(), "{failure}");
+        let answer = asked.await.unwrap().expect_err("its journal has failed");
+        assert_eq!(answer.code(), Code::Unavailable);
+        assert!(answer.message().starts_with(TOLD), "{answer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_whose_last_frame_is_held_ends_all_the_same() {
+    // Before the dispatcher has said its farewell, and behind that.
+    for commit_takes in [ms(50), ms(500)] {
+        let (world, hammer) = world(commit_takes);
+        let mut plugin = world.plugin("audit").caught_up().await;
+        let mut gateway = world.gateway("gw").await;
+        let start = events::start(events::session("s1"));
+        gateway.send(1, vec![start]).await;
+        at_rest().await; // its commit is under way, and the Goodbye has to wait for it
+        let (_hurry, never) = watch::channel(false);
+        let handover = world.dispatcher().hand_over(Duration::ZERO, never);
+        hammer.strike();
+        assert!(handover.await.expect_err("its journal has failed").is_of_the_journal());
+        assert!(plugin.expect_closed(Code::Unavailable).await.starts_with(TOLD));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_lets_go_of_everything_is_not_told_that_it_has() {
+    let (world, hammer) = world(ms(50));
+    let mut plugin = world.plugin("audit").caught_up().await;
+    plugin.leave(true).await;
+    at_rest().await; // its commit is under way, and the Goodbye has to wait for it
+    hammer.strike();
+    assert!(plugin.expect_closed(Code::Unavailable).await.starts_with(TOLD));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_goes_while_a_commit_hangs_leaves_nothing_behind() {
+    let (world, _) = world(FOR_EVER);
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    world.status().await;
+    at_rest().await;
+    let before = tasks();
+    for _ in 0..3 {
+        // Their links break with them.
+        timeout(ms(1), world.plugin("audit").connect()).await.expect_err("the Welcome waits for the disk");
+        timeout(ms(1), world.attach("gw").attach()).await.expect_err("the Welcome waits for the disk");
+    }
+    let status = world.status().await;
+    assert!(!status.subscribers[0].connected);
+    assert_eq!((status.gateways[0].state(), status.gateways[0].streams), (BootState::Detached, 0));
+    at_rest().await;
+    assert_eq!(tasks(), before);
+}
