@@ -1,6 +1,8 @@
-//! Named moments at which a test kills this process, as `kill -9` would: in a build with debug assertions only.
+//! Named moments at which a test kills this process, as `kill -9` would, or has one of its threads hang: in a build with
+//! debug assertions only.
 //!
-//! `HOOKWIRE_CRASH_AT=after-commit:3` kills it when it passes `after-commit` for the third time.
+//! `HOOKWIRE_CRASH_AT=after-commit:3` kills it when it passes `after-commit` for the third time. `HOOKWIRE_HANG_AT=opened`
+//! keeps whoever comes to `opened` there for ever, and says so on stderr.
 
 #[cfg(debug_assertions)]
 pub(crate) use armed::{point, step, within};
@@ -17,6 +19,7 @@ mod armed {
             LazyLock,
             atomic::{AtomicU64, Ordering},
         },
+        thread,
     };
 
     use nix::{
@@ -31,13 +34,22 @@ mod armed {
         Some((name.to_owned(), AtomicU64::new(count.parse().ok()?)))
     });
 
+    /// Where to hang.
+    static SNARE: LazyLock<Option<String>> = LazyLock::new(|| env::var("HOOKWIRE_HANG_AT").ok());
+
     thread_local! {
         /// What this thread does that takes many steps.
         static WITHIN: Cell<Option<&'static str>> = const { Cell::new(None) };
     }
 
-    /// The process passes this moment, unless it is the one to die at.
+    /// The process passes this moment, unless it is the one to die or to hang at.
     pub(crate) fn point(name: &str) {
+        if SNARE.as_deref() == Some(name) {
+            eprintln!("hangs at {name}");
+            loop {
+                thread::park();
+            }
+        }
         let Some((fatal, left)) = &*FATE else { return };
         if fatal == name && left.fetch_sub(1, Ordering::Relaxed) == 1 {
             // Nothing can be done where the system refuses even this.

@@ -47,6 +47,7 @@ use uuid::Uuid;
 
 use crate::{
     config::Config,
+    crash,
     drain::{DrainOrder, MAX_BUDGET},
     emit::{
         emitter::{self, Emitter},
@@ -142,6 +143,7 @@ impl Dispatcher {
     /// Outside of a tokio runtime.
     pub fn open(config: &Config, directory: &Path) -> Result<Self, OpenError> {
         let (store, opened) = Store::open(directory, config.durability)?;
+        crash::point("opened"); // a large one takes seconds
         let machine = restored(config, opened)?;
         let journal = Commits::on_a_thread(store).map_err(OpenError::Thread)?;
         Ok(Self::with(config, machine, Some(journal)))

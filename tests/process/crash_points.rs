@@ -1,4 +1,4 @@
-//! The dispatcher dies at a named moment, see `dispatcher/src/crash.rs`, and the next one goes on.
+//! The dispatcher dies or hangs at a named moment, see `dispatcher/src/crash.rs`, and the next one goes on.
 #![cfg(debug_assertions)]
 
 use hookwire_protocol::v1::SubscriberStatus;
@@ -9,6 +9,7 @@ use crate::{
     cast::{
         gateway::{self, Gateway},
         home::Home,
+        process::Process,
         tail::Tail,
     },
 };
@@ -112,4 +113,21 @@ async fn amid_a_compaction() {
     daemon.until_subscriber("keeps", "settlement", |it| (it.open, it.owed) == (1, 0)).await;
     Home::close(daemon).await;
     Account::of("keeps", &[keeps.leave().await]).every_life_ended();
+}
+
+/// A journal that takes its time to be read holds up no stop.
+#[tokio::test]
+async fn told_to_stop_before_the_journal_is_read() {
+    let home = Home::new();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR2] {
+        let data = home.data();
+        let serve = ["serve", "--data-dir", data.to_str().unwrap(), "--listen", &home.address()];
+        let process = Process::start(&serve, &[("HOOKWIRE_HANG_AT", "opened")]);
+        process.until_stderr("open journal", |lines| lines.contains(&"hangs at opened".to_owned())).await;
+        process.signal(signal);
+        let ended = process.end().await; // what hangs, hangs for ever
+        ended.expect(69, "told to stop before the journal was read");
+        assert!(ended.stdout.is_empty(), "{ended:#?}");
+    }
+    Home::close(home.serve(&[]).await).await;
 }
