@@ -4,14 +4,17 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use hookwire::{config::Config, dispatcher::Dispatcher};
 use hookwire_harness::{World, at_rest, events};
-use hookwire_protocol::v1::{BootState, HandOverRequest, admin_service_client::AdminServiceClient};
+use hookwire_protocol::v1::{
+    BootState, GatewayEvent, HandOverRequest, SessionEndReason, SessionStart,
+    admin_service_client::AdminServiceClient, gateway_event::Payload,
+};
 use redb::{StorageBackend, backends::InMemoryBackend};
 use tokio::{
     runtime::Handle,
@@ -28,20 +31,37 @@ const STUCK: Duration = Duration::from_secs(30);
 /// A commit that never ends, as good as.
 const FOR_EVER: Duration = Duration::from_secs(86_400);
 
+/// Large sessions: more than the file of a journal that is left as it is holds.
+const LARGE: usize = 20;
+
 /// What everybody is told once the journal has failed.
 const TOLD: &str = "the journal failed, and nothing is taken in until the dispatcher is restarted";
 
 /// Breaks the disk.
-#[derive(Clone, Debug, Default)]
-struct Hammer(Arc<AtomicBool>);
+#[derive(Clone, Debug)]
+struct Hammer {
+    /// How many times it still syncs.
+    syncs: Arc<AtomicU64>,
+}
 
 impl Hammer {
     fn strike(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.strike_behind(0);
+    }
+
+    /// Breaks it once it has synced so many times more; a commit does once.
+    fn strike_behind(&self, syncs: u64) {
+        self.syncs.store(syncs, Ordering::Relaxed);
     }
 
     fn check(&self) -> io::Result<()> {
-        if self.0.load(Ordering::Relaxed) { Err(io::Error::other("the disk is broken")) } else { Ok(()) }
+        if self.syncs.load(Ordering::Relaxed) == 0 { Err(io::Error::other("it is broken")) } else { Ok(()) }
+    }
+}
+
+impl Default for Hammer {
+    fn default() -> Self {
+        Self { syncs: Arc::new(AtomicU64::new(u64::MAX)) }
     }
 }
 
@@ -68,6 +88,7 @@ impl StorageBackend for Disk {
 
     fn sync_data(&self) -> io::Result<()> {
         self.hammer.check()?;
+        self.hammer.syncs.fetch_sub(1, Ordering::Relaxed);
         self.bytes.sync_data()
     }
 
@@ -155,6 +176,30 @@ async fn a_stream_that_lets_go_of_everything_is_not_told_that_it_has() {
     at_rest().await; // its commit is under way, and the Goodbye has to wait for it
     hammer.strike();
     assert!(plugin.expect_closed(Code::Unavailable).await.starts_with(TOLD));
+}
+
+/// A start that takes a lot of the journal.
+fn large(session: usize) -> GatewayEvent {
+    let session_file = "x".repeat(1 << 20);
+    let start = SessionStart { session_file, ..Default::default() };
+    let event = events::start(events::session(&format!("s{session}")));
+    GatewayEvent { payload: Some(Payload::SessionStart(start)), ..event }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_compaction_that_fails_is_told_at_once() {
+    let (world, hammer) = world(ms(10));
+    let mut plugin = world.plugin("audit").hooks(&["none"]).caught_up().await;
+    let mut gateway = world.gateway("gw").await;
+    for session in 0..LARGE {
+        gateway.publish(large(session)).await;
+    }
+    let end = |session| events::end(events::session(&format!("s{session}")), SessionEndReason::Idle);
+    let ends: Vec<_> = (0..LARGE).map(end).collect();
+    hammer.strike_behind(1);
+    gateway.publish_all(ends).await; // durable, and most of the file is free then
+    assert!(plugin.expect_closed(Code::Unavailable).await.ends_with("it is broken"));
+    assert!(gateway.expect_closed(Code::Unavailable).await.starts_with(TOLD));
 }
 
 #[tokio::test(start_paused = true)]

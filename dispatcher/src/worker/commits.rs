@@ -48,11 +48,10 @@ impl Commits {
                 crash::point("before-commit");
                 let outcome = store.commit(&records, ran);
                 crash::point("after-commit"); // durable, and nothing of it has left yet
-                if !tell(&outcomes, outcome) {
+                if !tell(&outcomes, outcome)
+                    || tidy.load(Ordering::Relaxed) && !compact(&mut store, &outcomes)
+                {
                     break;
-                }
-                if tidy.load(Ordering::Relaxed) {
-                    compact(&mut store);
                 }
             }
             drop(store); // before the last of the outcomes is told: another may open the journal then
@@ -71,10 +70,9 @@ impl Commits {
                 tokio::time::sleep(takes / 2).await;
                 let outcome = store.commit(&records, ran);
                 tokio::time::sleep(takes / 2).await;
-                if !tell(&outcomes, outcome) {
+                if !tell(&outcomes, outcome) || !compact(&mut store, &outcomes) {
                     return;
                 }
-                compact(&mut store);
             }
         });
         commits
@@ -92,7 +90,8 @@ impl Commits {
         let _ = self.batches.send(Batch { records, ran });
     }
 
-    /// How the commit went that began first of those that were not told of.
+    /// How the commit went that began first of those that were not told of. Behind the last of them, it returns only once
+    /// nothing can be committed any more.
     pub(super) async fn done(&mut self) -> Result<(), StoreError> {
         self.done.recv().await.unwrap_or(Err(StoreError::Gone))
     }
@@ -115,10 +114,18 @@ fn tell(outcomes: &mpsc::UnboundedSender<Outcome>, outcome: Outcome) -> bool {
     outcomes.send(outcome).is_ok() && !failed
 }
 
-fn compact(store: &mut Store) {
+/// Says whether there is more to do. That it failed is told at once, though nobody asked: so would every further commit.
+fn compact(store: &mut Store, outcomes: &mpsc::UnboundedSender<Outcome>) -> bool {
     match store.compact_if_worthwhile() {
-        Ok(true) => info!("the journal was compacted"),
-        Ok(false) => {}
-        Err(error) => warn!(%error, "the journal could not be compacted"),
+        Ok(compacted) => {
+            if compacted {
+                info!("the journal was compacted");
+            }
+            true
+        }
+        Err(error) => {
+            warn!(%error, "the journal could not be compacted");
+            tell(outcomes, Err(error))
+        }
     }
 }

@@ -110,14 +110,15 @@ impl Gate {
         self.since.filter(|_| idle).map(|since| since + MAY_WAIT)
     }
 
-    /// Waits for the commit that is under way; for ever, where none is.
+    /// Waits for the commit that is under way; where none is, until the journal fails by itself.
     pub(super) async fn committed(&mut self) -> Result<(), StoreError> {
         match &mut self.journal {
             Some(journal) if self.handed > self.durable => {
                 let deadline = self.began.unwrap_or_else(Instant::now) + STUCK;
                 timeout_at(deadline, journal.done()).await.unwrap_or(Err(StoreError::Stuck(STUCK)))
             }
-            _ => pending().await,
+            Some(journal) => journal.done().await,
+            None => pending().await,
         }
     }
 
