@@ -1,7 +1,17 @@
 //! The end is not held up.
 
-use super::*;
-use crate::{config::Config, dispatcher::settings};
+use std::time::Duration;
+
+use hookwire_protocol::v1::{StopReason, attach_request};
+use tokio::sync::oneshot;
+
+use super::{Command, commands::COMMANDS, worker};
+use crate::{
+    config::Config,
+    dispatcher::settings,
+    emit::boots::SourceId,
+    machine::{Machine, Refused},
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_does_not_stand_in_line() {
