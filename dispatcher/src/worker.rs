@@ -11,7 +11,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use hookwire_protocol::v1;
+use hookwire_protocol::v1::{self, GoodbyeReason};
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep_until},
@@ -22,7 +22,7 @@ pub(crate) use self::commands::{Command, Commands};
 use self::{commands::Inbox, commits::Commits, gate::Gate};
 use crate::{
     drain::Ticket,
-    emit::{boots::SourceId, service::Ended},
+    emit::boots::SourceId,
     machine::{Machine, Now, Refused},
     serve::{
         outlet::{Outgoing, Outlets},
@@ -45,7 +45,7 @@ pub(crate) struct Worker {
     gate: Gate,
     inbox: Inbox,
     outlets: Outlets,
-    sources: HashMap<SourceId, oneshot::Sender<Ended>>,
+    sources: HashMap<SourceId, oneshot::Sender<GoodbyeReason>>,
     reports: HashMap<Ticket, oneshot::Sender<v1::DrainReport>>,
     /// Streams that have something to pull.
     dirty: BTreeSet<StreamId>,
@@ -170,10 +170,8 @@ impl Worker {
         self.handover = None;
         self.reports.clear();
         self.dirty.clear();
+        self.sources.clear(); // gateways' readers see the fault themselves
         let status = as_status(fault);
-        for (_, ended) in self.sources.drain() {
-            let _ = ended.send(Ended::Refused(status.clone()));
-        }
         self.outlets.finish_all(|| Outgoing::End(status.clone()));
     }
 

@@ -178,6 +178,21 @@ async fn a_stream_that_lets_go_of_everything_is_not_told_that_it_has() {
     assert!(plugin.expect_closed(Code::Unavailable).await.starts_with(TOLD));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_gateways_stream_that_has_lost_its_place_ends_all_the_same() {
+    let (world, hammer) = world(ms(50));
+    let mut older = world.gateway("gw").await;
+    older.send(1, vec![events::start(events::session("s1"))]).await;
+    at_rest().await; // its commit is under way, and the Goodbye has to wait for it
+    let strike = async {
+        at_rest().await;
+        hammer.strike();
+    };
+    let (refused, ()) = tokio::join!(world.attach("gw").refused(), strike);
+    assert!(refused.message().starts_with(TOLD), "{refused}");
+    assert!(older.expect_closed(Code::Unavailable).await.starts_with(TOLD));
+}
+
 /// A start that takes a lot of the journal.
 fn large(session: usize) -> GatewayEvent {
     let session_file = "x".repeat(1 << 20);

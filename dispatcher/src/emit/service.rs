@@ -138,11 +138,12 @@ struct Reader {
 impl Reader {
     async fn run(mut self, hello_timeout: Duration) {
         let (ended, mut end) = oneshot::channel();
-        let responses = self.responses.clone();
+        let (responses, failed) = (self.responses.clone(), self.commands.failed());
         let outcome = tokio::select! {
             biased; // what was published in time is still taken in
             outcome = self.talk(ended, hello_timeout) => outcome,
-            Ok(told) = &mut end => Err(told),
+            Ok(reason) = &mut end => Err(Ended::Told(reason)),
+            () = failed => Err(Ended::Refused(as_status(self.commands.closed()))),
             () = responses.closed() => Ok(()), // the connection is gone
         };
         // Whoever went without waiting for its Welcome may have been taken in; where it was not, this says nothing.
@@ -156,12 +157,20 @@ impl Reader {
         let _ = self.responses.send(last).await;
     }
 
-    async fn talk(&mut self, ended: oneshot::Sender<Ended>, hello_timeout: Duration) -> Result<(), Ended> {
+    async fn talk(
+        &mut self,
+        ended: oneshot::Sender<GoodbyeReason>,
+        hello_timeout: Duration,
+    ) -> Result<(), Ended> {
         self.hello(ended, hello_timeout).await.map_err(Ended::Refused)?;
         self.read().await
     }
 
-    async fn hello(&mut self, ended: oneshot::Sender<Ended>, hello_timeout: Duration) -> Result<(), Status> {
+    async fn hello(
+        &mut self,
+        ended: oneshot::Sender<GoodbyeReason>,
+        hello_timeout: Duration,
+    ) -> Result<(), Status> {
         let first = timeout(hello_timeout, self.inbound.message()).await.map_err(|_| {
             Status::deadline_exceeded(format!("no Hello came within {hello_timeout:?} of the call"))
         })?;
@@ -215,7 +224,7 @@ impl Reader {
 
 /// Why a gateway's stream ended, where it did not end by itself.
 #[derive(Debug)]
-pub(crate) enum Ended {
+enum Ended {
     Refused(Status),
     Told(GoodbyeReason),
 }

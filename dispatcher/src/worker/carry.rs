@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::{FAREWELL, Worker, commands::Command};
 use crate::{
     drain::{DrainOrder, HURRY, Ticket},
-    emit::{boots::SourceId, service::Ended},
+    emit::boots::SourceId,
     machine::{Now, Refused},
     serve::{
         frame::Frame,
@@ -128,7 +128,7 @@ impl Worker {
         now: Now,
         source: SourceId,
         hello: &attach_request::Hello,
-        ended: oneshot::Sender<Ended>,
+        ended: oneshot::Sender<GoodbyeReason>,
     ) -> Result<attach_response::Welcome, Refused> {
         let outcome = self.machine.attach(now, source, hello);
         let (gateway, boot) = (&hello.gateway_id, &hello.boot_id);

@@ -3,14 +3,14 @@
 use std::{future::pending, time::Duration};
 
 use hookwire_protocol::v1::{
-    self, StopReason, attach_request, attach_response, subscribe_request, subscribe_response,
+    self, GoodbyeReason, StopReason, attach_request, attach_response, subscribe_request, subscribe_response,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tonic::Status;
 
 use crate::{
     drain::{DrainOrder, Ticket},
-    emit::{boots::SourceId, publish::Publication, service::Ended},
+    emit::{boots::SourceId, publish::Publication},
     machine::Refused,
     queue::Lost,
     serve::{outlet::Outlet, stream::StreamId},
@@ -26,7 +26,8 @@ pub(crate) enum Command {
     Attach {
         source: SourceId,
         hello: attach_request::Hello,
-        ended: oneshot::Sender<Ended>,
+        /// Dropped with the stream, or where the journal fails.
+        ended: oneshot::Sender<GoodbyeReason>,
         reply: oneshot::Sender<Result<attach_response::Welcome, Refused>>,
     },
     Publish {

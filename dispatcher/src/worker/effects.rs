@@ -5,7 +5,6 @@ use tracing::{info, warn};
 use super::Worker;
 use crate::{
     crash,
-    emit::service::Ended,
     machine::{Effect, Now},
     serve::{
         outlet::{Outgoing, Room},
@@ -33,7 +32,9 @@ impl Worker {
             }
             Effect::EndSource(source, reason) => {
                 if let Some(ended) = self.sources.remove(&source) {
-                    gate.let_out(outlets, move |_| drop(ended.send(Ended::Told(reason))));
+                    gate.let_out(outlets, move |_| {
+                        let _ = ended.send(reason); // its reader may be gone
+                    });
                 }
             }
             Effect::GatewayLost(gateway) => {
