@@ -97,6 +97,8 @@ pub(crate) enum Effect {
     EndSource(SourceId, GoodbyeReason),
     /// This gateway has been away for longer than its grace.
     GatewayLost(String),
+    /// What this gateway listed as alive is not acted on.
+    ListDropped { gateway: String, why: &'static str },
     /// This subscriber is not known any more.
     Forgotten(Forgotten),
     /// This drain has ended.

@@ -61,7 +61,7 @@ impl Machine {
     pub(crate) fn detach(&mut self, now: Now, source: SourceId) {
         self.now = now;
         let Some((gateway, _)) = self.sources.remove(&source) else { return };
-        self.drop_list(gateway); // its emitter did not get so far: the next Hello says anew
+        self.drop_list(gateway, "its stream ended before the resend was done"); // the next Hello says anew
         let boot = &mut self.gateways.at_mut(gateway).boot;
         boot.sources.remove(&source);
         if boot.sources.is_empty() && !boot.closed {
@@ -151,7 +151,7 @@ impl Machine {
 
     /// From now on nothing starts in this boot, and once its streams are gone it does not come back.
     pub(crate) fn boot_is_over(&mut self, ix: GatewayIx) {
-        self.drop_list(ix);
+        self.drop_list(ix, "its boot is over");
         let gateway = self.gateways.at_mut(ix);
         gateway.boot.closed = true;
         gateway.boot.lost_at = None;

@@ -13,7 +13,7 @@ use super::{
     given::{Given, Named},
 };
 use crate::{
-    machine::{Machine, Refused},
+    machine::{Effect, Machine, Refused},
     settle::decide::{Beginning, Ending},
 };
 
@@ -56,12 +56,12 @@ impl Machine {
         behind: u64,
         last: u64,
     ) {
-        self.drop_list(ix);
+        self.drop_list(ix, "another stream of its boot came before the resend was done");
         let Some(list) = list else { return };
         let boot = &mut self.gateways.at_mut(ix).boot;
         if boot.sources.len() > 1 {
             // Another stream may have published what this list does not know of.
-            self.counters.reconciliations_dropped += 1;
+            self.list_is_dropped(ix, "another stream of its boot is attached");
         } else if last >= behind {
             self.reconcile(ix, &list.sessions);
         } else {
@@ -70,9 +70,17 @@ impl Machine {
     }
 
     /// The list that waits, if any, will not be acted on.
-    pub(crate) fn drop_list(&mut self, ix: GatewayIx) {
-        let dropped = self.gateways.at_mut(ix).boot.listed.take();
-        self.counters.reconciliations_dropped += u64::from(dropped.is_some());
+    pub(super) fn drop_list(&mut self, ix: GatewayIx, why: &'static str) {
+        if self.gateways.at_mut(ix).boot.listed.take().is_some() {
+            self.list_is_dropped(ix, why);
+        }
+    }
+
+    /// The wire has no word for it: whoever runs the gateway finds it here.
+    fn list_is_dropped(&mut self, ix: GatewayIx, why: &'static str) {
+        self.counters.reconciliations_dropped += 1;
+        let gateway = self.gateways.at(ix).id.to_string();
+        self.effect(Effect::ListDropped { gateway, why });
     }
 
     /// All of the boot's that was published up to here has been taken in.
@@ -126,4 +134,51 @@ impl Boot {
 
 fn named(session: &SessionRef) -> Named<'_> {
     Named { id: session.id.as_deref(), key: &session.key, agent_id: &session.agent_id }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::Config, dispatcher::settings, emit::boots::SourceId, machine::Now};
+
+    /// Attaches an emitter that lists nothing as alive, behind this number; why a list was dropped by that.
+    fn attach(machine: &mut Machine, emitter: u64, resend_through: u64) -> Vec<&'static str> {
+        let hello = attach_request::Hello {
+            gateway_id: "gw".to_owned(),
+            boot_id: "boot".to_owned(),
+            emitter_id: format!("emitter-{emitter}"),
+            live_sessions: Some(v1::LiveSessions::default()),
+            resend_through,
+            ..Default::default()
+        };
+        machine.attach(Now::default(), SourceId(emitter), &hello).expect("a new emitter");
+        dropped(machine)
+    }
+
+    fn dropped(machine: &mut Machine) -> Vec<&'static str> {
+        let effects = machine.take_step().effects.into_iter();
+        effects
+            .filter_map(|effect| match effect {
+                Effect::ListDropped { gateway, why } => (gateway == "gw").then_some(why),
+                _ => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_list_that_is_dropped_is_told_as_often_as_it_is_counted() {
+        let mut machine = Machine::new(settings(&Config::default()));
+        assert!(attach(&mut machine, 1, 0).is_empty(), "it was acted on");
+        machine.detach(Now::default(), SourceId(1));
+        assert!(dropped(&mut machine).is_empty());
+        assert!(attach(&mut machine, 2, 7).is_empty(), "it waits");
+        let [first, second] = attach(&mut machine, 3, 7)[..] else { panic!("both lists are dropped") };
+        assert!(first.contains("came before") && second.contains("is attached"), "{first}, {second}");
+        machine.detach(Now::default(), SourceId(2));
+        machine.detach(Now::default(), SourceId(3));
+        assert!(attach(&mut machine, 4, 7).is_empty(), "it waits");
+        machine.detach(Now::default(), SourceId(4));
+        assert_eq!(dropped(&mut machine).len(), 1);
+        assert_eq!(machine.counters.reconciliations_dropped, 3);
+    }
 }

@@ -40,6 +40,9 @@ impl Worker {
             Effect::GatewayLost(gateway) => {
                 warn!(gateway, "gateway lost: it was away for longer than its grace")
             }
+            Effect::ListDropped { gateway, why } => {
+                warn!(gateway, "its list of live sessions is dropped: {why}")
+            }
             Effect::Forgotten(Forgotten { subscriber, why, entries, owed }) => {
                 warn!(%subscriber, entries, owed, "subscriber forgotten: {why}")
             }

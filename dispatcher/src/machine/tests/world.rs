@@ -284,7 +284,7 @@ impl World {
                     rule!(displaced && dismissed.is_none(), "dismissed with {message:?}");
                     dismissed = Some(stream);
                 }
-                Effect::GatewayLost(_) | Effect::Forgotten(_) => {} // for the log
+                Effect::GatewayLost(_) | Effect::ListDropped { .. } | Effect::Forgotten(_) => {} // for the log
                 Effect::Drained(ticket, report) => reports.push((ticket, report)),
             }
         }
