@@ -54,6 +54,17 @@ struct Target {
     to: Address,
 }
 
+/// A question to the dispatcher, and how its answer is printed.
+#[derive(Clone, Debug, clap::Args)]
+struct Question {
+    #[command(flatten)]
+    target: Target,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
 /// How a command ended when it did not end well: the exit code, and one line for stderr.
 #[derive(Debug)]
 struct Failure {

@@ -9,7 +9,7 @@ use hookwire_protocol::v1::{
 use hookwire_sdk::MAX_MESSAGE_BYTES;
 use serde_json::{Value, json};
 
-use super::{Failure, Target, client, names, term};
+use super::{Failure, Question, Target, client, names, term};
 
 /// How long the dispatcher may take to answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -18,16 +18,13 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    target: Target,
-
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    question: Question,
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
-    let status = client::block_on(ask(&args.target))?;
-    if args.json { term::print(&to_json(&status).to_string()) } else { term::print(&for_eyes(&status)) }
+    let Question { target, json } = args.question;
+    let status = client::block_on(ask(&target))?;
+    if json { term::print(&to_json(&status).to_string()) } else { term::print(&for_eyes(&status)) }
 }
 
 /// Asks the dispatcher how it is.

@@ -7,7 +7,7 @@ use hookwire_protocol::v1::{
 };
 use serde_json::json;
 
-use super::{Failure, Target, client, status, term};
+use super::{Failure, Question, client, status, term};
 
 /// List subscribers, or forget one
 #[derive(Debug, clap::Args)]
@@ -17,22 +17,12 @@ pub(super) struct Args {
     action: Option<Action>,
 
     #[command(flatten)]
-    list: List,
+    list: Question,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     Forget(Forget),
-}
-
-#[derive(Debug, clap::Args)]
-struct List {
-    #[command(flatten)]
-    target: Target,
-
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
 }
 
 /// Let go of all that a subscriber is owed; it must not be connected
@@ -43,11 +33,7 @@ struct Forget {
     name: String,
 
     #[command(flatten)]
-    target: Target,
-
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    question: Question,
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
@@ -57,7 +43,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
-fn list(args: &List) -> Result<(), Failure> {
+fn list(args: &Question) -> Result<(), Failure> {
     let subscribers = client::block_on(status::ask(&args.target))?.subscribers;
     if args.json {
         let rows: Vec<_> = subscribers.iter().map(status::subscriber_json).collect();
@@ -79,7 +65,7 @@ fn for_eyes(subscribers: &[SubscriberStatus]) -> String {
 fn forget(args: &Forget) -> Result<(), Failure> {
     let response = client::block_on(ask_to_forget(args))?;
     let ForgetSubscriberResponse { entries_released, ends_owed } = response;
-    if args.json {
+    if args.question.json {
         let (name, entries, owed) = (&args.name, entries_released, ends_owed);
         return term::print(
             &json!({ "forgotten": name, "entries_released": entries, "ends_owed": owed }).to_string(),
@@ -90,7 +76,7 @@ fn forget(args: &Forget) -> Result<(), Failure> {
 }
 
 async fn ask_to_forget(args: &Forget) -> Result<ForgetSubscriberResponse, Failure> {
-    let mut admin = AdminServiceClient::new(client::connect(&args.target).await?);
+    let mut admin = AdminServiceClient::new(client::connect(&args.question.target).await?);
     let request = ForgetSubscriberRequest { subscriber_id: args.name.clone() };
     Ok(client::answer(status::PATIENCE, admin.forget_subscriber(request)).await?.into_inner())
 }
