@@ -60,6 +60,8 @@ pub struct Config {
     pub retention_age: Duration,
     /// How much of it is kept, in bytes.
     pub retention_bytes: usize,
+    /// How much is kept for a subscriber with retention ALL, in bytes.
+    pub retention_all_bytes: usize,
     /// How long a subscriber may be away before it is forgotten, while a dispatcher runs.
     pub forget_after: Duration,
     /// How long a new connection may take to its first request.
@@ -172,6 +174,7 @@ impl Config {
             retry_after_max: layers.one("retry_after_max", value::duration)?,
             retention_age: layers.one("retention_age", value::interval)?,
             retention_bytes: layers.one("retention_bytes", value::bytes)?,
+            retention_all_bytes: layers.one("retention_all_bytes", value::bytes)?,
             forget_after: layers.one("forget_after", value::interval)?,
             first_byte_timeout: layers.one("first_byte_timeout", value::interval)?,
             max_connections: layers.one("max_connections", value::count)?,

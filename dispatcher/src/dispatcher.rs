@@ -347,6 +347,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
         retry_after_max: config.retry_after_max,
         retention_age: seconds(config.retention_age),
         retention_bytes: config.retention_bytes as u64,
+        retention_all_bytes: config.retention_all_bytes as u64,
         forget_after: seconds(config.forget_after),
         queue_events: config.queue_events,
         queue_bytes: config.queue_bytes as u64,

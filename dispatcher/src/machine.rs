@@ -29,6 +29,7 @@ use crate::{
         stream::{Stream, StreamId},
     },
     settle::{
+        backlog::Log,
         forget::Forgotten,
         journal::{RanSeconds, Record, SubscriberNumber},
         lives::{LifeRef, Lives},
@@ -74,6 +75,8 @@ pub(crate) struct Settings {
     pub retention_age: RanSeconds,
     /// How much of what is owed to one subscriber is kept, at most, in bytes.
     pub retention_bytes: u64,
+    /// How much is kept for one subscriber with retention ALL, at most, in bytes.
+    pub retention_all_bytes: u64,
     /// After how long a subscriber that is away is forgotten.
     pub forget_after: RanSeconds,
     /// The most events that one subscriber's queue holds.
@@ -190,6 +193,8 @@ pub(crate) struct Machine {
     /// What is being taken in.
     pub(crate) lot: Lot,
     pub(crate) hooks: Hooks,
+    /// What retention ALL keeps, and for how many subscribers.
+    pub(crate) log: Log,
     /// What was answered RETRY, by when it is due again.
     pub(crate) retries: BTreeMap<(Duration, u64), (StreamId, LifeRef)>,
     /// When deliveries are next looked through for an overdue answer.
@@ -222,6 +227,7 @@ impl Machine {
             counters: Counters::default(),
             lot: Lot::default(),
             hooks: Hooks::default(),
+            log: Log::default(),
             retries: BTreeMap::new(),
             next_overdue_check: None,
             retention_due: NEVER,
@@ -236,14 +242,16 @@ impl Machine {
         }
     }
 
-    /// Goes on from what was given out before, and from how long dispatchers have run.
+    /// Goes on from what was given out before, from how long dispatchers have run, and from the last place that anybody
+    /// remembers.
     pub(crate) fn resume_counters(
         &mut self,
         incarnation: u64,
         subscriber: SubscriberNumber,
         ran: RanSeconds,
+        position: u64,
     ) {
-        (self.incarnations, self.subscribers) = (incarnation, subscriber);
+        (self.incarnations, self.subscribers, self.positions) = (incarnation, subscriber, position);
         self.ran_before = Duration::from_secs(ran.into());
     }
 

@@ -18,6 +18,7 @@ pub(crate) struct Counters {
     pub(crate) entries_rejected: u64,
     pub(crate) entries_released: u64,
     pub(crate) entries_expired: u64,
+    pub(crate) events_expired: u64,
     pub(crate) redeliveries: u64,
     pub(crate) acks_ok: u64,
     pub(crate) acks_accepted: u64,
@@ -36,7 +37,7 @@ pub(crate) struct Counters {
 
 impl Counters {
     /// All, by name.
-    pub(crate) fn named(&self) -> [(&'static str, u64); 29] {
+    pub(crate) fn named(&self) -> [(&'static str, u64); 30] {
         [
             ("events_taken_in", self.events_taken_in),
             ("events_refused", self.events_refused),
@@ -53,6 +54,7 @@ impl Counters {
             ("entries_rejected", self.entries_rejected),
             ("entries_released", self.entries_released),
             ("entries_expired", self.entries_expired),
+            ("events_expired", self.events_expired),
             ("redeliveries", self.redeliveries),
             ("acks_ok", self.acks_ok),
             ("acks_accepted", self.acks_accepted),

@@ -146,8 +146,95 @@ async fn a_plugin_may_ask_for_less_and_is_not_granted_more() {
         script.hello.retention = Some(Retention { max_age_ms, max_bytes, ..Retention::default() });
         let retention = script.connect().await.welcome.retention.expect("a Welcome says what is kept");
         assert_eq!((retention.max_age_ms, retention.max_bytes), granted, "{asked:?}");
-        assert_eq!(retention.kind(), RetentionKind::Owed);
+        assert_eq!(retention.kind(), RetentionKind::Owed, "as it was asked");
     }
+}
+
+/// A plugin that asks to have every event kept.
+async fn keeper(world: &World) -> Plugin {
+    let mut script = world.plugin("audit");
+    script.hello.retention = Some(Retention { kind: RetentionKind::All.into(), ..Retention::default() });
+    script.connect().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_while_it_was_away_is_replayed_in_its_place() {
+    let world = World::new();
+    let mut gateway = world.gateway("gw").await;
+    let mut plugin = keeper(&world).await;
+    assert_eq!(plugin.welcome.retention.map(|it| it.kind()), Some(RetentionKind::All));
+    plugin.expect_caught_up().await;
+    gateway.start("s1").await;
+    plugin.expect_start("s1").await;
+    plugin.ack_all().await;
+    gateway.message("s1", "unanswered").await;
+    plugin.expect_event("message_received").await;
+    at_rest().await;
+    plugin.cut();
+    gateway.message("s1", "missed").await;
+    gateway.start("s2").await;
+    gateway.message("s2", "in a life that is over").await;
+    gateway.end("s2", SessionEndReason::New).await;
+    gateway.end("s1", SessionEndReason::New).await;
+    gateway.message("s3", "began it").await;
+    at_rest().await;
+    assert_eq!(world.subscriber("audit").await.queued, 4, "every event that is kept");
+
+    let mut plugin = keeper(&world).await;
+    assert_eq!((plugin.welcome.ends_owed, plugin.welcome.expired.map(|it| it.events)), (2, Some(0)));
+    let mut replayed = Vec::new();
+    for hook in ["message_received", "message_received", "session_start", "message_received", "session_end"] {
+        replayed.push(plugin.expect_event(hook).await); // the end of s2 waits for its start's answer
+    }
+    replayed.push(plugin.expect_start("s3").await);
+    replayed.push(plugin.expect_event("message_received").await);
+    let ids = ["s1", "s1", "s2", "s2", "s1", "s3", "s3"];
+    assert_eq!(replayed.iter().map(|it| it.session_id()).collect::<Vec<_>>(), ids);
+    assert!(replayed.iter().all(|it| it.kind == BatchKind::Redelivered));
+    plugin.ack_all().await;
+    assert_eq!(plugin.expect_end("s2").await.kind, BatchKind::Redelivered);
+    assert_eq!(plugin.expect_caught_up().await.replayed, 8);
+    plugin.ack_all().await;
+    at_rest().await;
+    plugin.cut();
+    let mut plugin = keeper(&world).await;
+    plugin.expect_caught_up().await;
+    assert_eq!(world.subscriber("audit").await.queued, 0, "what is answered is not kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_log_that_is_too_large_the_sessions_of_the_oldest_events_go_whole() {
+    let world = World::new();
+    let mut gateway = world.gateway("gw").await;
+    let mut script = world.plugin("audit");
+    let kind = RetentionKind::All.into();
+    script.hello.retention = Some(Retention { kind, max_bytes: 6_000, ..Retention::default() });
+    let mut plugin = script.connect().await;
+    plugin.expect_caught_up().await;
+    for session in ["old", "new"] {
+        gateway.start(session).await;
+        plugin.expect_start(session).await;
+    }
+    plugin.ack_all().await;
+    at_rest().await;
+    plugin.cut();
+    gateway.message("old", "first of all").await;
+    for _ in 0..3 {
+        gateway.message("new", &"x".repeat(500)).await;
+    }
+    gateway.message("old", &"x".repeat(2_500)).await;
+    gateway.end("old", SessionEndReason::New).await;
+    gateway.message("new", &"x".repeat(1_500)).await; // too much
+    tokio::time::sleep(ms(1_500)).await;
+
+    let mut plugin = keeper(&world).await;
+    let expired = plugin.welcome.expired.expect("a Welcome says what expired");
+    assert_eq!((expired.entries, expired.events), (1, 2), "of old both events, and its end: {expired:?}");
+    assert!(expired.bytes > 2_500, "{expired:?}");
+    for _ in 0..4 {
+        assert_eq!(plugin.expect_event("message_received").await.session_id(), "new");
+    }
+    plugin.expect_caught_up().await;
 }
 
 #[tokio::test(start_paused = true)]

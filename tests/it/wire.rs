@@ -82,7 +82,7 @@ fn enums_keep_their_numbers() {
     check("RETENTION_KIND", &["OWED", "ALL"], names(RetentionKind::as_str_name));
     check("BOOT_STATE", &["ATTACHED", "DETACHED", "DRAINING", "OVER"], names(BootState::as_str_name));
     check("REFUSAL_CODE", &["INVALID", "TOO_LARGE", "BOOT_OVER"], names(RefusalCode::as_str_name));
-    let causes = ["QUEUE_FULL", "AWAY", "DRAIN", "EXPIRED", "EMITTER_FULL"];
+    let causes = ["QUEUE_FULL", "AWAY", "DRAIN", "EXPIRED", "EMITTER_FULL", "EVENTS_EXPIRED"];
     check("GAP_CAUSE", &causes, names(GapCause::as_str_name));
     let goodbyes = ["STOPPING", "DISPLACED", "HANDOVER", "SLOW", "BYE"];
     check("GOODBYE_REASON", &goodbyes, names(GoodbyeReason::as_str_name));

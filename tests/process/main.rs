@@ -44,6 +44,7 @@ mod keepalive;
 mod operator;
 mod reconnect;
 mod report_at_the_end;
+mod retention_all;
 mod schedule;
 mod takeover;
 mod unix_socket;

@@ -3,6 +3,7 @@
 mod account;
 mod alive;
 mod drains;
+mod log;
 mod origin;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,8 @@ pub(crate) fn all(plan: &Plan, records: &Records) -> Vec<String> {
     let mut accounts = BTreeMap::new();
     let plugins = records.plugins.borrow();
     for (name, entries) in plugins.iter() {
-        let mut account = Account::new(name, records);
+        let keeps_all = plan.plugins.iter().any(|plugin| plugin.name == *name && plugin.keeps_all());
+        let mut account = Account::new(name, keeps_all, records);
         for entry in entries {
             let found = [origins.enter(entry), account.enter(entry)];
             let at = format!("{name} at {:.3} on stream {}", entry.at.as_secs_f64(), entry.stream);
@@ -31,6 +33,7 @@ pub(crate) fn all(plan: &Plan, records: &Records) -> Vec<String> {
         accounts.insert(name.clone(), account);
     }
     complaints.extend(drains::all(plan, records, &accounts));
+    complaints.extend(log::all(plan, records));
     complaints
 }
 

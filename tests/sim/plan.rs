@@ -4,7 +4,7 @@ mod fault;
 
 use std::time::Duration;
 
-use hookwire_protocol::v1::subscribe_request::Hello;
+use hookwire_protocol::v1::{Retention, RetentionKind, subscribe_request::Hello};
 
 pub(crate) use self::fault::Fault;
 use crate::{daemon::GRACE, dice::Dice, network::DISPATCHER};
@@ -52,6 +52,18 @@ pub(crate) struct PluginPlan {
     pub(crate) work: u64,
 }
 
+impl PluginPlan {
+    /// Whether what it wants is kept until it has answered.
+    pub(crate) fn keeps_all(&self) -> bool {
+        self.hello.retention.is_some_and(|it| it.kind() == RetentionKind::All)
+    }
+
+    /// Whether it is to get every event of everybody, whatever happens.
+    pub(crate) fn gets_all(&self) -> bool {
+        self.keeps_all() && self.hello.hooks.is_empty() && self.hello.filter.is_none() && self.releases == 0
+    }
+}
+
 impl Plan {
     pub(crate) fn of(seed: u64) -> Self {
         let mut dice = Dice::of(seed, "plan", 0);
@@ -65,6 +77,10 @@ impl Plan {
         let mut plan =
             Self { seed, gateways, plugins, faults: Vec::new(), heals, latency, last_crash, commit_takes };
         plan.roll_faults(&mut dice);
+        for plugin in &mut plan.plugins {
+            let kind = if dice.percent(35) { RetentionKind::All } else { RetentionKind::Owed };
+            plugin.hello.retention = Some(Retention { kind: kind.into(), ..Retention::default() });
+        }
         plan
     }
 

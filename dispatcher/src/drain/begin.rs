@@ -71,7 +71,11 @@ impl Machine {
     fn cancel_starts_of(&mut self, gateway: GatewayIx) {
         for ix in self.registry.indices() {
             let Self { registry, lives, counters, .. } = self;
-            let Subscriber { queue, marks, .. } = registry.at(ix);
+            let subscriber = registry.at(ix);
+            if subscriber.keeps_all() {
+                continue; // its log goes on after the drain
+            }
+            let Subscriber { queue, marks, .. } = subscriber;
             let startless = |event: &Item| {
                 let wanted = event.life.incarnation > 0 && marks.wants(event.life.slot);
                 wanted && lives.get(event.life).is_some_and(|life| life.gateway() == gateway)
@@ -143,7 +147,9 @@ impl Machine {
         let Some(subscriber) = self.registry.get(ix) else { return 0 };
         let lives = self.lives.of(gateway);
         let ended = |slot: &u32| !self.lives.at(*slot).alive();
-        let wanted = if quiet { subscriber.marks.wanted_of(lives).filter(ended).count() } else { 0 };
+        // At a drain, only with retention ALL is there a start that waits still.
+        let waits = quiet || subscriber.keeps_all();
+        let wanted = if waits { subscriber.marks.wanted_of(lives).filter(ended).count() } else { 0 };
         (subscriber.marks.open_of(lives).filter(ended).count() + wanted) as u64
     }
 
@@ -167,8 +173,9 @@ impl Machine {
     /// A stream that has not caught up yet: the drain's ends do not wait behind its announcements.
     fn bring_forward(&mut self, ix: SubscriberIx, gateway: GatewayIx) {
         let Self { registry, lives, .. } = self;
+        let keeps_all = registry.at(ix).keeps_all();
         let Some(stream) = &mut registry.at(ix).stream else { return };
-        if stream.phase == Phase::Live {
+        if stream.phase == Phase::Live || keeps_all {
             return;
         }
         let of_gateway = |turn: &Turn| match turn.due {

@@ -40,7 +40,7 @@ impl Machine {
         let elapsed = self.now.mono - closing.started;
         let summary = summary(&share.report, &self.gateways.at(gateway).id, &closing.boot, elapsed);
         let (quiet, boot_number) = (closing.quiet, closing.boot_number);
-        if !quiet {
+        if !quiet && !subscriber.keeps_all() {
             let shed = subscriber.queue.shed_boot(boot_number);
             subscriber.lose(v1::GapCause::Drain, shed, &mut self.counters);
         }

@@ -128,10 +128,10 @@ impl Machine {
         if let Some(emitter) = self.gateways.at_mut(gateway).boot.emitters.get_mut(&emitter_id) {
             emitter.last = last;
         }
+        self.fan_out();
         if self.step.records.len() > records {
             self.record(Record::Published { gateway, emitter: emitter_id, publish_seq: last });
         }
-        self.fan_out();
         Some(v1::Receipt { through_publish_seq: last, refused })
     }
 

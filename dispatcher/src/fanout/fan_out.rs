@@ -2,7 +2,7 @@
 
 use hookwire_protocol::v1::{GapCause, GoodbyeReason, subscribe_response};
 
-use super::registry::Subscriber;
+use super::{catalogue::Hooks, registry::Subscriber};
 use crate::{
     machine::{Effect, Machine, RECONNECT_AFTER},
     metrics::Counters,
@@ -18,9 +18,12 @@ impl Machine {
         }
         let Self { lot, registry, step, hooks, counters, .. } = self;
         let run = lot.close();
+        let mut keeps = false;
         for (_, subscriber) in registry.iter_mut() {
-            for name in &hooks.names()[subscriber.wanted_hooks.len()..] {
-                subscriber.wanted_hooks.push(subscriber.filter.wants_hook(name));
+            subscriber.look_at_hooks(hooks);
+            if subscriber.keeps_all() {
+                keeps = true;
+                continue;
             }
             subscriber.take_wanted(&run, counters);
             if let Some(stream) = &mut subscriber.stream
@@ -28,6 +31,9 @@ impl Machine {
             {
                 step.effects.push(Effect::Ready(stream.id));
             }
+        }
+        if keeps {
+            self.keep(&run);
         }
     }
 
@@ -41,6 +47,13 @@ impl Machine {
 }
 
 impl Subscriber {
+    /// Judges hooks that were seen since the last look.
+    pub(crate) fn look_at_hooks(&mut self, hooks: &Hooks) {
+        for name in &hooks.names()[self.wanted_hooks.len()..] {
+            self.wanted_hooks.push(self.filter.wants_hook(name));
+        }
+    }
+
     /// Takes what it wants of a lot: as it is, or a copy where that is so little that keeping all of it for so long
     /// would be a waste.
     fn take_wanted(&mut self, lot: &Run, counters: &mut Counters) {
@@ -58,7 +71,7 @@ impl Subscriber {
     }
 
     /// The parts of a lot that it wants.
-    fn wanted<'a>(&'a self, lot: &'a Run) -> impl Iterator<Item = Run> + 'a {
+    pub(crate) fn wanted<'a>(&'a self, lot: &'a Run) -> impl Iterator<Item = Run> + 'a {
         let items = lot.span.items();
         let wants = move |at: usize| {
             let event = || &lot.range().0[items[at].start as usize..items[at].end as usize];

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use hookwire_protocol::v1::{GapCause, WhenFull};
+use hookwire_protocol::v1::{GapCause, RetentionKind, WhenFull};
 
 use super::filter::Filter;
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     queue::{Lost, Queue},
     serve::stream::Stream,
     settle::{
+        backlog::Backlog,
         journal::{RanSeconds, SubscriberNumber},
         lives::{LifeRef, Slot},
         marks::Marks,
@@ -45,6 +46,8 @@ pub(crate) struct Subscriber {
     pub(crate) retrying: HashMap<LifeRef, Retry>,
     /// What is owed to it, and for how long.
     pub(crate) account: Account,
+    /// What retention ALL keeps for it beside that: what its queue holds, and what it has not answered.
+    pub(crate) backlog: Backlog,
     /// How long dispatchers had run when its last stream ended; `None` while it has one.
     pub(crate) away_since: Option<RanSeconds>,
     /// What was lost and not told yet, by cause.
@@ -77,6 +80,7 @@ impl Subscriber {
             waiting: HashMap::new(),
             retrying: HashMap::new(),
             account: Account::new(limits),
+            backlog: Backlog::default(),
             away_since: None,
             gaps: BTreeMap::new(),
             displaced: VecDeque::new(),
@@ -86,6 +90,11 @@ impl Subscriber {
             timed_out: 0,
             lost: 0,
         }
+    }
+
+    /// Whether every event that it wants is kept until it is settled.
+    pub(crate) fn keeps_all(&self) -> bool {
+        self.account.limits.kind == RetentionKind::All
     }
 
     /// Counts what is lost; the next frame tells it. Every loss goes through here: a Gap, and a metric.

@@ -10,6 +10,7 @@
 mod exhaustive;
 mod hostile;
 mod journal;
+mod log;
 mod memory;
 mod model;
 mod regressions;

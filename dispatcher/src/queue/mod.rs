@@ -24,12 +24,22 @@ impl Lost {
     }
 
     pub(crate) fn add_all(&mut self, run: &Run) {
-        self.merge(Self { events: run.span.len() as u64, bytes: run.span.bytes() });
+        self.merge(Self::of(run));
+    }
+
+    /// All of these.
+    pub(crate) fn of(run: &Run) -> Self {
+        Self { events: run.span.len() as u64, bytes: run.span.bytes() }
     }
 
     pub(crate) fn merge(&mut self, other: Self) {
         self.events += other.events;
         self.bytes += other.bytes;
+    }
+
+    /// Without these, which it counts.
+    pub(crate) fn less(self, other: Self) -> Self {
+        Self { events: self.events - other.events, bytes: self.bytes - other.bytes }
     }
 }
 
@@ -70,6 +80,13 @@ impl Queue {
         }
     }
 
+    /// One that holds these, and all that comes: something else bounds it.
+    pub(crate) fn unbounded<'a>(runs: impl Iterator<Item = &'a Run>) -> Self {
+        let mut queue = Self::new(usize::MAX, u64::MAX, WhenFull::DropOldest);
+        runs.for_each(|run| queue.keep(run.clone()));
+        queue
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.events
     }
@@ -99,10 +116,15 @@ impl Queue {
                 },
             }
         }
+        self.keep(run);
+        if lost.events == 0 { Pushed::Kept } else { Pushed::Lost(lost) }
+    }
+
+    /// Puts a run in, whatever room there is.
+    pub(crate) fn keep(&mut self, run: Run) {
         self.events += run.span.len();
         self.bytes += run.span.bytes();
         append(&mut self.ready, run);
-        if lost.events == 0 { Pushed::Kept } else { Pushed::Lost(lost) }
     }
 
     /// The event whose turn it is.

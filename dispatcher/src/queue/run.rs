@@ -1,6 +1,9 @@
 //! Runs: events that lie side by side, shared by everybody who wants them.
 
-use std::sync::Arc;
+use std::{
+    ops::{Range, RangeInclusive},
+    sync::Arc,
+};
 
 use bytes::{Bytes, BytesMut};
 
@@ -119,6 +122,19 @@ impl Run {
 
     pub(crate) fn take_front(&mut self, count: usize) -> Self {
         Self { span: self.span.take_front(count), bytes: self.bytes.clone() }
+    }
+
+    /// Which of its events stand at these places.
+    pub(crate) fn places(&self, places: RangeInclusive<u64>) -> Range<usize> {
+        let items = self.span.items();
+        let from = items.partition_point(|item| item.position < *places.start());
+        from..items.partition_point(|item| item.position <= *places.end())
+    }
+
+    /// The part that stands at these places.
+    pub(crate) fn between(&self, places: RangeInclusive<u64>) -> Self {
+        let Range { start, end } = self.places(places);
+        self.part(start, end.max(start))
     }
 
     /// This run without those that it came with, where they are most of what it keeps alive.

@@ -6,6 +6,7 @@ pub(crate) mod frame;
 pub mod listen;
 pub(crate) mod outlet;
 pub(crate) mod pull;
+mod replay;
 pub(crate) mod service;
 pub(crate) mod stream;
 pub(crate) mod subscription;

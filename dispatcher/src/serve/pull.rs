@@ -1,7 +1,5 @@
 //! What a stream writes next. Called when the transport has room, so a batch is what is ready, never what is waited for.
 
-use std::collections::HashSet;
-
 use hookwire_protocol::v1::{self, BatchKind, GapCause, subscribe_response};
 
 use super::{
@@ -11,9 +9,10 @@ use super::{
 use crate::{
     fanout::registry::{Subscriber, SubscriberIx},
     machine::{Machine, Now},
+    queue::Lost,
     settle::{
+        journal::Untold,
         lives::{Life, LifeRef, Slot},
-        marks::Marks,
     },
 };
 
@@ -48,6 +47,15 @@ enum Front {
     TakeAlong(LifeRef),
 }
 
+/// What comes next of a replay.
+enum Next {
+    /// What stands here.
+    Lane(Lane),
+    /// An event that there is no window for.
+    Waits,
+    Nothing,
+}
+
 impl Machine {
     /// The next message for this stream; `None` while there is nothing to write.
     pub(crate) fn pull(&mut self, now: Now, id: StreamId) -> Option<Frame> {
@@ -80,14 +88,26 @@ impl Machine {
 
     /// Messages that go before anything else: the Welcome, notices, losses.
     fn pull_control(&mut self, ix: SubscriberIx) -> Option<Frame> {
-        let subscriber = self.registry.at(ix);
-        if let Some(message) = subscriber.stream.as_mut()?.control.pop_front() {
-            return Some(Frame::control(message));
+        let mut message = self.registry.at(ix).stream.as_mut()?.control.pop_front();
+        if let Some(subscribe_response::Message::Welcome(welcome)) = &mut message {
+            let Untold { entries, events } = self.take_expired(ix, std::mem::take);
+            let (entries, Lost { events, bytes }) = (entries.events, events);
+            welcome.expired = Some(v1::Expired { entries, events, bytes });
         }
-        let expired = self.take_expired(ix).map(|expired| (GapCause::Expired.into(), expired));
-        let (cause, lost) = expired.or_else(|| self.registry.at(ix).take_gap())?;
-        let gap = v1::Gap { count: lost.events, bytes: lost.bytes, cause };
-        Some(Frame::control(subscribe_response::Message::Gap(gap)))
+        message.or_else(|| self.pull_gap(ix)).map(Frame::control)
+    }
+
+    /// The next loss that is to be told.
+    fn pull_gap(&mut self, ix: SubscriberIx) -> Option<subscribe_response::Message> {
+        let entries = self.take_expired(ix, |untold| std::mem::take(&mut untold.entries));
+        let (cause, lost) = if entries.events > 0 {
+            (GapCause::Expired.into(), entries)
+        } else {
+            let events = self.take_expired(ix, |untold| std::mem::take(&mut untold.events));
+            let expired = (events.events > 0).then_some((GapCause::EventsExpired.into(), events));
+            expired.or_else(|| self.registry.at(ix).take_gap())?
+        };
+        Some(subscribe_response::Message::Gap(v1::Gap { count: lost.events, bytes: lost.bytes, cause }))
     }
 
     /// A message that has its place among the turns, or the last one of all.
@@ -106,7 +126,14 @@ impl Machine {
 
     /// Where the next write stands, its kind (`None` for a message of its own), and its size in bytes.
     fn next_write(&mut self, ix: SubscriberIx) -> Option<(Lane, Option<BatchKind>, usize)> {
-        if self.settle_front(ix, Lane::First) {
+        let due = self.settle_front(ix, Lane::First);
+        if self.replays_backlog(ix) {
+            match self.next_replayed(ix, due) {
+                Next::Lane(lane) => return self.describe(ix, lane),
+                Next::Waits => return None,
+                Next::Nothing => {}
+            }
+        } else if due {
             return self.describe(ix, Lane::First);
         }
         if self.stream_of(ix)?.goodbye.is_some() {
@@ -123,17 +150,44 @@ impl Machine {
             return None; // CaughtUp goes out by itself
         }
         let due = self.settle_front(ix, Lane::Live);
-        self.settle_queue(ix, due);
+        self.settle_queue(ix, Lane::Live, due);
         let subscriber = self.registry.get(ix)?;
         let stream = subscriber.stream.as_ref()?;
-        let event = subscriber.queue.front().filter(|_| stream.window_left() > 0);
-        let lane = match (stream.live.front().filter(|_| due), event) {
-            (Some(turn), Some(event)) if event.position < turn.position => Lane::Queue,
+        let (turn, event) = (stream.live.front().filter(|_| due), subscriber.queue.front());
+        let window = stream.window_left() > 0;
+        let lane = match (turn, event) {
+            (Some(turn), Some(event)) if event.position < turn.position => match window {
+                true => Lane::Queue,
+                // With retention ALL it is one log: what waits for the window holds up what comes behind it.
+                false if subscriber.keeps_all() && turn.is_of_a_life() => return None,
+                false => Lane::Live,
+            },
             (Some(_), _) => Lane::Live,
-            (None, Some(_)) => Lane::Queue,
-            (None, None) => return None,
+            (None, Some(_)) if window => Lane::Queue,
+            (None, _) => return None,
         };
         self.describe(ix, lane)
+    }
+
+    /// Whether the backlog is part of what is due before CaughtUp, and that is not through.
+    fn replays_backlog(&self, ix: SubscriberIx) -> bool {
+        let replays = |stream: &Stream| stream.phase == Phase::Replay && stream.goodbye.is_none();
+        self.registry.get(ix).is_some_and(|it| it.keeps_all() && it.stream.as_ref().is_some_and(replays))
+    }
+
+    /// Of what is replayed, starts and ends among the events of the backlog, what comes next.
+    fn next_replayed(&mut self, ix: SubscriberIx, due: bool) -> Next {
+        self.settle_queue(ix, Lane::First, due);
+        let Some(subscriber) = self.registry.get(ix) else { return Next::Nothing };
+        let Some(stream) = &subscriber.stream else { return Next::Nothing };
+        let event = subscriber.queue.front().filter(|event| event.position <= stream.began);
+        match (stream.first.front().filter(|_| due), event) {
+            (Some(turn), Some(event)) if turn.position < event.position => Next::Lane(Lane::First),
+            (_, Some(_)) if stream.window_left() > 0 => Next::Lane(Lane::Queue),
+            (_, Some(_)) => Next::Waits,
+            (Some(_), None) => Next::Lane(Lane::First),
+            (None, None) => Next::Nothing,
+        }
     }
 
     fn describe(&self, ix: SubscriberIx, lane: Lane) -> Option<(Lane, Option<BatchKind>, usize)> {
@@ -143,7 +197,8 @@ impl Machine {
             Lane::First => stream.first.front()?,
             Lane::Live => stream.live.front()?,
             Lane::Queue => {
-                return Some((lane, Some(BatchKind::Live), subscriber.queue.front()?.bytes() as usize));
+                let kind = if stream.phase == Phase::Live { BatchKind::Live } else { BatchKind::Redelivered };
+                return Some((lane, Some(kind), subscriber.queue.front()?.bytes() as usize));
             }
             Lane::Announcements => {
                 let life = self.lives.get(*stream.announcements.front()?)?;
@@ -169,7 +224,7 @@ impl Machine {
                 Front::Skip => drop(self.pop(ix, lane)),
                 Front::WaitFor(blocker) => {
                     if let Some(Turn { due: Due::Start(life), .. }) = self.pop(ix, lane) {
-                        self.registry.at(ix).waiting.entry(blocker).or_default().push(life);
+                        self.wait_for(ix, blocker, life);
                     }
                 }
                 Front::TakeAlong(life) => self.take_along(ix, lane, life),
@@ -204,7 +259,7 @@ impl Machine {
     }
 
     /// An earlier life of the same id or key whose end is decided, due to this subscriber, and not written yet.
-    fn blocker(&self, subscriber: &Subscriber, held: &Life, slot: Slot) -> Option<Slot> {
+    pub(super) fn blocker(&self, subscriber: &Subscriber, held: &Life, slot: Slot) -> Option<Slot> {
         let marks = &subscriber.marks;
         match marks.unwritten_len() {
             _ if !held.has_earlier() => None,
@@ -222,7 +277,9 @@ impl Machine {
             return Front::Skip;
         }
         let may_hold = subscriber.queue.front().is_some_and(|event| held.may_reach(event.position));
-        if may_hold && !written && !swept { Front::TakeAlong(life) } else { Front::Write }
+        // With retention ALL nothing is taken along: an end has its place in the log, behind its session's events.
+        let takes_along = may_hold && !written && !swept && !subscriber.keeps_all();
+        if takes_along { Front::TakeAlong(life) } else { Front::Write }
     }
 
     /// An end takes along what the queue still holds of its own session; a drain leaves no time for that.
@@ -250,10 +307,11 @@ impl Machine {
     }
 
     /// Sets aside events whose session's start waits; what is behind the turn that is due has time.
-    fn settle_queue(&mut self, ix: SubscriberIx, due: bool) {
+    fn settle_queue(&mut self, ix: SubscriberIx, lane: Lane, due: bool) {
         let Self { registry, lives, .. } = self;
         let Subscriber { queue, marks, stream: Some(stream), .. } = registry.at(ix) else { return };
-        let turn = stream.live.front().filter(|_| due).map_or(u64::MAX, |turn| turn.position);
+        let turns = if lane == Lane::First { &stream.first } else { &stream.live };
+        let turn = turns.front().filter(|_| due).map_or(u64::MAX, |turn| turn.position);
         while let Some(event) = queue.front().filter(|event| event.position < turn) {
             let life = event.life;
             if life.incarnation == 0 || !marks.wants(life.slot) || lives.get(life).is_none() {
@@ -263,87 +321,12 @@ impl Machine {
         }
     }
 
-    /// The replay is through once the ends that belong to it are written; then the announcements are known.
-    fn finish_replay(&mut self, ix: SubscriberIx) -> bool {
-        let Self { registry, lives, .. } = self;
-        let Subscriber { stream: Some(stream), marks, filter, .. } = registry.at(ix) else { return false };
-        if !stream.replay_ends.is_empty() {
-            return false;
-        }
-        stream.phase = Phase::Announce;
-        if stream.announce {
-            let named = |slot: Slot, life: &Life| {
-                let wanted = filter.wants_lifecycle() && filter.wants_session(life.agent(), life.key());
-                is_named(marks, slot, life) && (wanted || marks.is_open(slot))
-            };
-            let named = lives.iter().filter(|(slot, life)| named(*slot, life));
-            let mut named: Vec<_> =
-                named.map(|(slot, life)| LifeRef { incarnation: life.incarnation(), slot }).collect();
-            named.sort_unstable();
-            stream.announcements = named.into();
-        }
-        true
-    }
-
-    /// Brings an announcement to the front that is still to be made; says whether there is one.
-    fn next_announcement(&mut self, ix: SubscriberIx) -> bool {
-        while let Some(life) = self.stream_of(ix).and_then(|stream| stream.announcements.front().copied()) {
-            if self.is_announced(ix, life) {
-                return true;
-            }
-            if let Some(stream) = &mut self.registry.at(ix).stream {
-                stream.announcements.pop_front();
-            }
-        }
-        false
-    }
-
-    /// Whether this life is named before CaughtUp. A start that waits for an earlier life's end comes live, behind it.
-    fn is_announced(&mut self, ix: SubscriberIx, life: LifeRef) -> bool {
-        let Some(subscriber) = self.registry.get(ix) else { return false };
-        let Some(held) = self.lives.get(life).filter(|held| is_named(&subscriber.marks, life.slot, held))
-        else {
-            return false;
-        };
-        let (marks, stream) = (&subscriber.marks, subscriber.stream.as_ref());
-        let closed = stream.is_none_or(|stream| stream.closed.contains(&life.incarnation));
-        if closed || marks.start_is_written(life.slot) {
-            return false;
-        }
-        if marks.is_open(life.slot) || self.blocker(subscriber, held, life.slot).is_none() {
-            return true;
-        }
-        let wanted = marks.wants(life.slot);
-        let subscriber = self.registry.at(ix);
-        if let Some(stream) = subscriber.stream.as_mut().filter(|_| !wanted) {
-            stream.live.push_front(Turn::overdue(BatchKind::Live, Due::Start(life)));
-            subscriber.marks.want(life.slot);
-            self.lives.at_mut(life.slot).hold(1);
-        }
-        false
-    }
-
-    fn catch_up(&mut self, ix: SubscriberIx) {
-        if let Some(stream) = &mut self.registry.at(ix).stream {
-            stream.phase = Phase::Live;
-            stream.closed = HashSet::new();
-            let caught_up = v1::CaughtUp { replayed: stream.replayed, announced: stream.announced };
-            stream.control.push_back(subscribe_response::Message::CaughtUp(caught_up));
-        }
-    }
-
     pub(super) fn pop(&mut self, ix: SubscriberIx, lane: Lane) -> Option<Turn> {
         let stream = self.registry.at(ix).stream.as_mut()?;
         if lane == Lane::First { stream.first.pop_front() } else { stream.live.pop_front() }
     }
 
-    fn stream_of(&self, ix: SubscriberIx) -> Option<&Stream> {
+    pub(super) fn stream_of(&self, ix: SubscriberIx) -> Option<&Stream> {
         self.registry.get(ix)?.stream.as_ref()
     }
-}
-
-/// Whether an announcement names this life: it is alive, or its end comes live on this stream. Whoever holds it open
-/// would otherwise take it for one that is owed no end.
-fn is_named(marks: &Marks, slot: Slot, life: &Life) -> bool {
-    life.alive() || (marks.is_open(slot) && !marks.end_is_written(slot))
 }

@@ -2,9 +2,7 @@
 
 use std::collections::VecDeque;
 
-use hookwire_protocol::v1::{
-    self, BatchKind, GapCause, GoodbyeReason, WhenFull, subscribe_request, subscribe_response,
-};
+use hookwire_protocol::v1::{GapCause, GoodbyeReason, WhenFull, subscribe_request, subscribe_response};
 
 use super::{
     frame::Frame,
@@ -61,9 +59,7 @@ impl Machine {
         self.record(Record::Subscribed { subscriber, hello: Box::new(durable(hello)), stream_epoch });
         self.begin_stream(ix, id, hello, filter);
         self.plan_replay(ix);
-        let entries = self.take_expired(ix).unwrap_or_default().events;
-        let mut welcome = self.welcome(ix, found.is_some(), stream_epoch);
-        welcome.expired = Some(v1::Expired { entries, ..Default::default() });
+        let welcome = self.welcome(ix, found.is_some(), stream_epoch);
         if let Some(stream) = &mut self.registry.at(ix).stream {
             stream.control.push_front(subscribe_response::Message::Welcome(welcome));
         }
@@ -164,49 +160,11 @@ impl Machine {
         subscriber.wanted_hooks.clear();
         subscriber.when_full = when_full;
         subscriber.queue = queue;
+        self.refresh_backlog(ix);
+        let subscriber = self.registry.at(ix);
         subscriber.stream = Some(Stream::new(id, hello.instance_id.clone(), began, hello.announce, window));
         self.streams.insert(id, ix);
         self.retention_changed(ix);
-    }
-
-    /// Each open entry is replayed in order of incarnation; starts that came while it was away follow as they are.
-    fn plan_replay(&mut self, ix: SubscriberIx) {
-        self.forget_unwanted(ix);
-        let Self { registry, lives, .. } = self;
-        let subscriber = registry.at(ix);
-        let Some(stream) = &mut subscriber.stream else { return };
-        let by_age = |slots: &mut dyn Iterator<Item = Slot>| {
-            let mut lives: Vec<_> = slots.map(|slot| lives.life_ref(slot)).collect();
-            lives.sort_unstable();
-            lives
-        };
-        for life in by_age(&mut subscriber.marks.open()) {
-            let (held, kind) = (lives.at(life.slot), BatchKind::Redelivered);
-            let settled = subscriber.marks.is_settled(life.slot);
-            if !held.alive() {
-                stream.replay_ends.insert(life.incarnation);
-            }
-            if !settled {
-                stream.first.push_back(Turn::overdue(kind, Due::Start(life)));
-            } else if let Some(position) = held.decided() {
-                stream.first.push_back(Turn { position, kind, due: Due::End { life, swept: false } });
-            }
-        }
-        for life in by_age(&mut subscriber.marks.wanted()) {
-            stream.live.push_back(Turn::overdue(BatchKind::Live, Due::Start(life)));
-        }
-    }
-
-    /// The new filter decides whether a start is written.
-    fn forget_unwanted(&mut self, ix: SubscriberIx) {
-        let Some(subscriber) = self.registry.get(ix) else { return };
-        let unwanted = |slot: &Slot| {
-            let life = self.lives.at(*slot);
-            !subscriber.filter.wants_lifecycle() || !subscriber.filter.wants_session(life.agent(), life.key())
-        };
-        for slot in subscriber.marks.wanted().filter(unwanted).collect::<Vec<_>>() {
-            self.cancel_start(ix, slot);
-        }
     }
 
     fn welcome(&self, ix: SubscriberIx, known: bool, stream_epoch: u64) -> subscribe_response::Welcome {
@@ -232,9 +190,11 @@ impl Machine {
         welcome
     }
 
-    /// Open entries whose end is decided.
+    /// Ends that are decided and wait: of open entries, and with retention ALL also of lives whose start waits.
     pub(crate) fn owed(&self, subscriber: &Subscriber) -> usize {
-        subscriber.marks.open().filter(|slot| !self.lives.at(*slot).alive()).count()
+        let ended = |slot: &Slot| !self.lives.at(*slot).alive();
+        let wanted = subscriber.marks.wanted().filter(|slot| subscriber.keeps_all() && ended(slot));
+        subscriber.marks.open().filter(ended).count() + wanted.count()
     }
 
     /// The stream is no more: what was on its way to it is gone, what it is owed stays.
@@ -246,17 +206,20 @@ impl Machine {
         let taken_along = stream.first.iter().chain(&stream.live).filter_map(Turn::event);
         taken_along.for_each(|event| lost.add_all(event));
         lost.merge(stream.into_lost());
-        let subscriber = self.registry.at(ix);
-        subscriber.lose(GapCause::Away, lost, &mut self.counters);
+        if subscriber.keeps_all() {
+            subscriber.queue = Queue::unbounded(subscriber.backlog.runs()); // nothing of it is lost
+        } else {
+            subscriber.lose(GapCause::Away, lost, &mut self.counters);
+        }
         subscriber.marks.forget_written(|slot| !self.lives.at(slot).alive());
         subscriber.waiting.clear();
         let number = subscriber.number;
         self.forget_retries(ix);
         let ended = |slot: &Slot| !self.lives.at(*slot).alive();
-        let marks = &self.registry.at(ix).marks;
-        for slot in marks.wanted().filter(ended).collect::<Vec<_>>() {
-            self.cancel_start(ix, slot);
-        }
+        let subscriber = self.registry.at(ix);
+        let (keeps_all, marks) = (subscriber.keeps_all(), &subscriber.marks);
+        let cancelled: Vec<_> = marks.wanted().filter(|slot| !keeps_all && ended(slot)).collect();
+        cancelled.into_iter().for_each(|slot| self.cancel_start(ix, slot));
         let ran = self.ran();
         self.registry.at(ix).away_since = Some(ran);
         self.retention_changed(ix);

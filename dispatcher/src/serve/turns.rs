@@ -22,9 +22,8 @@ impl Machine {
     /// Writes the live lane's front as long as it is plain that nothing stands before it. Where it is not, nothing is
     /// decided here: [`Machine::pull`] has another look.
     pub(super) fn write_turns(&mut self, ix: SubscriberIx, batch: &mut Batch) {
-        let Self { registry, lives, step, counters, retention_due, .. } = self;
-        let Subscriber { number, queue, waiting, marks, account, stream: Some(stream), .. } = registry.at(ix)
-        else {
+        let Self { registry, lives, step, counters, .. } = self;
+        let Subscriber { number, queue, waiting, marks, stream: Some(stream), .. } = registry.at(ix) else {
             return;
         };
         let plain = stream.first.is_empty() && queue.len() == 0 && waiting.is_empty();
@@ -37,9 +36,6 @@ impl Machine {
         {
             let written = match turn.due {
                 Due::Start(life) if write_start(lives, marks, life, batch) => {
-                    if let Some(owed) = lives.at(life.slot).owed() {
-                        *retention_due = (*retention_due).min(account.owe(owed));
-                    }
                     step.record(Record::Entry { subscriber: *number, incarnation: life.incarnation });
                     Delivered::Start(life)
                 }

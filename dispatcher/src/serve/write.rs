@@ -41,7 +41,8 @@ impl Machine {
             Some(Due::End { life, .. }) => self.write_end(ix, life, batch),
             Some(Due::Event(event)) => {
                 batch.push(&event);
-                self.deliver(ix, Delivered::Event { bytes: event.span.bytes(), windowed: false });
+                let (position, bytes) = (event.position(), event.span.bytes());
+                self.deliver(ix, Delivered::Event { position, bytes, windowed: false });
             }
             Some(Due::GatewayStop(closing, event)) => {
                 batch.copy(&event);
@@ -59,7 +60,10 @@ impl Machine {
         let Self { registry, counters, .. } = self;
         let Subscriber { queue, marks, stream: Some(stream), .. } = registry.at(ix) else { return };
         let Some(run) = queue.front_run() else { return };
-        let turn = stream.live.front().map_or(u64::MAX, |turn| turn.position);
+        let replays = batch.kind == BatchKind::Redelivered;
+        let turns = if replays { &stream.first } else { &stream.live };
+        let turn = turns.front().map_or(u64::MAX, |turn| turn.position);
+        let turn = if replays { turn.min(stream.began + 1) } else { turn };
         let most = stream.window_left().min(MAX_BATCH_EVENTS - batch.events());
         let (_, start, _) = run.range();
         let room = MAX_BATCH_BYTES.saturating_sub(batch.bytes());
@@ -70,13 +74,17 @@ impl Machine {
         let count = 1 + run.span.items().iter().take(most).skip(1).take_while(has_turn).count();
         let Some(run) = queue.pop(count) else { return };
         counters.deliveries += count as u64;
+        if replays {
+            counters.redeliveries += count as u64;
+            stream.replayed += count as u64;
+        }
         batch.push(&run);
         stream.deliver_events(run.span);
     }
 
     /// The entry is made as the start is written: the plugin may act on it and die.
     fn write_start(&mut self, ix: SubscriberIx, life: LifeRef, batch: &mut Batch) {
-        let Self { registry, lives, retention_due, .. } = self;
+        let Self { registry, lives, .. } = self;
         let subscriber = registry.at(ix);
         let held = lives.at_mut(life.slot);
         if !subscriber.marks.holds(life.slot) {
@@ -86,8 +94,8 @@ impl Machine {
         subscriber.marks.write_start(life.slot);
         subscriber.queue.release(life.incarnation);
         batch.copy(held.start());
-        if let Some(owed) = held.owed().filter(|_| fresh) {
-            *retention_due = (*retention_due).min(subscriber.account.owe(owed));
+        if let Some(stream) = &mut subscriber.stream {
+            stream.start_is_replayed(life.incarnation);
         }
         if fresh {
             let (subscriber, incarnation) = (subscriber.number, life.incarnation);

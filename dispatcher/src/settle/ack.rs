@@ -45,6 +45,7 @@ impl Machine {
             }
         }
         self.ack_through(ix, ack.through_seq);
+        self.record_backlog(ix);
         self.wake(ix);
     }
 
@@ -57,9 +58,13 @@ impl Machine {
         while let Some(answered) = self.stream(ix).and_then(|stream| stream.answer_through(seq)) {
             match answered {
                 Answered::One(delivered) => self.settle(ix, delivered, Answer::Ok),
-                Answered::Events(count) => {
+                Answered::Events(events) => {
+                    let (count, subscriber) = (events.len() as u64, self.registry.at(ix));
                     self.counters.acks_ok += count;
-                    self.registry.at(ix).acked += count;
+                    subscriber.acked += count;
+                    if subscriber.keeps_all() {
+                        subscriber.backlog.settle_all(events);
+                    }
                 }
             }
         }
@@ -77,8 +82,9 @@ impl Machine {
             Delivered::Start(life) if self.is_open(ix, life) => self.settle_start(ix, life, answer),
             Delivered::End(life) if self.is_open(ix, life) => self.settle_end(ix, life, answer),
             Delivered::GatewayStop(closing) => self.gateway_stop_answered(ix, closing),
-            // The entry was let go of since, or the event never had one.
-            Delivered::Start(_) | Delivered::End(_) | Delivered::Event { .. } => {}
+            Delivered::Event { position, .. } => self.registry.at(ix).backlog.settle(position),
+            // The entry was let go of since.
+            Delivered::Start(_) | Delivered::End(_) => {}
         }
     }
 

@@ -78,7 +78,7 @@ impl Machine {
         let slot = self.lives.insert(life);
         let wanted = self.want_start(LifeRef { incarnation, slot }, position);
         let ran = self.ran();
-        self.record(Record::Started { incarnation, gateway: ix, event: start, wanted, ran });
+        self.record(Record::Started { incarnation, gateway: ix, event: start, wanted, ran, position });
         slot
     }
 
@@ -96,9 +96,9 @@ impl Machine {
 
     /// Says who wants it.
     fn want_start(&mut self, life: LifeRef, position: u64) -> Box<[SubscriberNumber]> {
-        let Self { registry, lives, step, .. } = self;
+        let Self { registry, lives, step, log, .. } = self;
         let held = lives.at(life.slot);
-        let (agent, key, mut wanted) = (held.agent(), held.key(), Vec::new());
+        let (agent, key, mut wanted, mut keeps) = (held.agent(), held.key(), Vec::new(), false);
         for (_, subscriber) in registry.iter_mut() {
             let filter = &subscriber.filter;
             if !filter.wants_lifecycle() || !filter.wants_session(agent, key) {
@@ -106,10 +106,14 @@ impl Machine {
             }
             subscriber.marks.want(life.slot);
             wanted.push(subscriber.number);
+            keeps |= subscriber.keeps_all();
             if let Some(stream) = &mut subscriber.stream {
                 stream.live.push_back(Turn { position, kind: BatchKind::Live, due: Due::Start(life) });
                 step.wake(stream);
             }
+        }
+        if keeps {
+            log.begins(life.incarnation, position);
         }
         lives.at_mut(life.slot).hold(wanted.len() as u16);
         wanted.into()
@@ -143,7 +147,7 @@ impl Machine {
             payload: Payload::SessionEnd(&payload),
         });
         let (reason, ran) = (ending.reason, self.ran());
-        self.record(Record::Decided { incarnation, event: event.clone(), reason, ran });
+        self.record(Record::Decided { incarnation, event: event.clone(), reason, ran, position });
         self.counters.sessions_ended += 1;
         self.lives.end(slot, End { event, reason, position, since: ran });
         let life = LifeRef { incarnation, slot };
@@ -152,12 +156,12 @@ impl Machine {
         let owed = held.owed();
         for (ix, subscriber) in registry.iter_mut() {
             subscriber.marks.decide(slot);
-            if let Some(owed) = owed.filter(|_| subscriber.marks.is_open(slot)) {
-                *retention_due = (*retention_due).min(subscriber.account.owe(owed));
+            if let Some(owed) = owed.filter(|_| subscriber.marks.holds(slot)) {
+                *retention_due = (*retention_due).min(subscriber.owe(owed));
             }
             if subscriber.marks.is_settled(slot) {
                 subscriber.end_is_due(life, held, closings, step);
-            } else if subscriber.marks.wants(slot) && subscriber.stream.is_none() {
+            } else if subscriber.marks.wants(slot) && subscriber.stream.is_none() && !subscriber.keeps_all() {
                 cancelled.push(ix);
             }
         }
@@ -195,12 +199,13 @@ impl Machine {
         self.count_in_closings(ix, life, outcome);
         self.forget_retry(ix, life);
         let subscriber = self.registry.at(ix);
-        if let Some(owed) = owed.filter(|_| subscriber.marks.is_open(slot)) {
+        if let Some(owed) = owed.filter(|_| subscriber.marks.holds(slot)) {
             subscriber.account.settle(owed);
         }
         subscriber.marks.close(slot);
         subscriber.queue.release(life.incarnation);
         if let Some(stream) = &mut subscriber.stream {
+            stream.start_is_replayed(life.incarnation);
             stream.end_is_replayed(life.incarnation);
         }
         self.unblock(ix, slot);
@@ -217,6 +222,7 @@ impl Machine {
     /// A life that has ended, and that nobody is due anything of, is forgotten.
     pub(crate) fn give_up_if_idle(&mut self, slot: Slot) {
         if let Some(incarnation) = self.lives.give_up_if_idle(slot) {
+            self.log.forget(incarnation);
             self.record(Record::Forgotten { incarnation });
         }
     }
@@ -229,8 +235,10 @@ impl Machine {
         }
         let Some(waiting) = subscriber.waiting.remove(&slot) else { return };
         let Some(stream) = &mut subscriber.stream else { return };
-        for life in waiting.into_iter().rev() {
-            if self.lives.get(life).is_some() {
+        for life in waiting.into_iter().rev().filter(|life| self.lives.get(*life).is_some()) {
+            if stream.replay_starts.contains(&life.incarnation) {
+                stream.first.push_front(Turn::overdue(BatchKind::Redelivered, Due::Start(life)));
+            } else {
                 stream.live.push_front(Turn::overdue(BatchKind::Live, Due::Start(life)));
             }
         }
@@ -240,12 +248,15 @@ impl Machine {
 impl Subscriber {
     /// Puts the end of a life, whose start it has settled, in its place.
     fn end_is_due(&mut self, life: LifeRef, held: &Life, closings: &Closings, step: &mut Step) {
+        let keeps_all = self.keeps_all();
         let (Some(position), Some(stream)) = (held.decided(), &mut self.stream) else { return };
-        let earlier = position <= stream.began;
+        let earlier = position <= stream.began && !stream.gone_live.contains(&life.incarnation);
         let kind = if earlier { BatchKind::Redelivered } else { BatchKind::Live };
         let turn = Turn { position, kind, due: Due::End { life, swept: false } };
-        // A drain waits for it, or CaughtUp does: behind announcements it would come too late.
-        if stream.phase != Phase::Live && (earlier || closings.drain(held)) {
+        // A drain waits for it, or CaughtUp does: behind announcements it would come too late. Of a log, what is live
+        // comes behind what is not.
+        let hurries = !keeps_all && closings.drain(held);
+        if stream.phase != Phase::Live && (earlier || hurries) {
             stream.first.push_back(turn);
         } else {
             stream.live.push_back(turn);

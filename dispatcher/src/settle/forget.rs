@@ -49,6 +49,7 @@ impl Machine {
         open.sort_by_key(|slot| !self.closings.has_given_up(ix, self.lives.life_ref(*slot)));
         open.into_iter().for_each(|slot| self.close_entry(ix, slot, Outcome::Rejected));
         wanted.into_iter().for_each(|slot| self.cancel_start(ix, slot));
+        self.forget_backlog(ix);
         self.record(Record::Unsubscribed { subscriber: number });
         self.forget_in_closings(ix);
         self.registry.remove(ix);

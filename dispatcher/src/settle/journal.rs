@@ -13,7 +13,11 @@ pub(crate) mod store;
 use bytes::Bytes;
 use hookwire_protocol::v1::{SessionEndReason, subscribe_request};
 
-use crate::emit::boots::{GatewayIx, HeldStop};
+use super::backlog::{LotId, Parts};
+use crate::{
+    emit::boots::{GatewayIx, HeldStop},
+    queue::Lost,
+};
 
 /// A subscriber's number: never used again in its ledger.
 pub(crate) type SubscriberNumber = u32;
@@ -40,9 +44,11 @@ pub(crate) enum Record {
         event: Bytes,
         wanted: Box<[SubscriberNumber]>,
         ran: RanSeconds,
+        /// Where in the order of all things.
+        position: u64,
     },
     /// A life's end is decided: before the end is written anywhere.
-    Decided { incarnation: u64, event: Bytes, reason: SessionEndReason, ran: RanSeconds },
+    Decided { incarnation: u64, event: Bytes, reason: SessionEndReason, ran: RanSeconds, position: u64 },
     /// A life has ended, and nobody is due anything of it.
     Forgotten { incarnation: u64 },
     /// The gateway ended this session in its present boot: a straggler must not start it again.
@@ -60,10 +66,40 @@ pub(crate) enum Record {
     /// Nothing of this life is due to the subscriber: the end is settled, the start rejected or not wanted any more, or
     /// the entry expired.
     Closed { subscriber: SubscriberNumber, incarnation: u64 },
-    /// Retention let go of so many entries, and the subscriber has not been told yet.
-    Expired { subscriber: SubscriberNumber, untold: u64 },
+    /// Retention let go of so much, and the subscriber has not been told yet.
+    Expired { subscriber: SubscriberNumber, untold: Untold },
+    /// Other events that were taken in together, and for whom which of them are kept: before the receipt.
+    Lot {
+        lot: LotId,
+        /// The place of each, in the order of all things.
+        positions: Box<[u64]>,
+        /// One behind the other, as they are encoded.
+        events: Bytes,
+        ran: RanSeconds,
+        kept_for: Box<[(SubscriberNumber, Parts)]>,
+    },
+    /// A subscriber has settled events of a lot, or they expired: so much is left of it.
+    LotSettled { subscriber: SubscriberNumber, lot: LotId, left: Parts },
+    /// Nobody keeps anything of this lot.
+    LotForgotten { lot: LotId },
     /// A subscriber is not known any more: it let go of everything, or was forgotten.
     Unsubscribed { subscriber: SubscriberNumber },
+}
+
+/// What expired, and was not told yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Untold {
+    /// Open entries, and the size of their starts and ends.
+    pub(crate) entries: Lost,
+    /// Other events, and starts that were not handed over yet with their ends.
+    pub(crate) events: Lost,
+}
+
+impl Untold {
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.entries.merge(other.entries);
+        self.events.merge(other.events);
+    }
 }
 
 impl Record {
@@ -76,6 +112,8 @@ impl Record {
                 | Self::Forgotten { .. }
                 | Self::Left { .. }
                 | Self::Expired { .. }
+                | Self::LotSettled { .. }
+                | Self::LotForgotten { .. }
         )
     }
 }

@@ -200,10 +200,15 @@ impl Life {
         let seq = self.seq() + 1;
         self.seq = U48::new(seq);
         self.last_activity = time_unix_nano;
+        self.reaches(position);
+        seq
+    }
+
+    /// An event of this life stands here.
+    pub(crate) fn reaches(&mut self, position: u64) {
         if let State::Alive(start) = &mut self.state {
             start.set_last_era(era(position));
         }
-        seq
     }
 
     /// The numbers given out before a crash are not known: goes on from here, if that is further.

@@ -1,6 +1,7 @@
 //! 5 — Every delivery gets exactly one outcome: answers, the ledger, and what its journal needs.
 
 pub(crate) mod ack;
+pub(crate) mod backlog;
 pub(crate) mod bits;
 pub(crate) mod decide;
 pub(crate) mod forget;

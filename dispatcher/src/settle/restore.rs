@@ -3,17 +3,19 @@
 //! Nobody is connected, and time begins anew: a boot that was not over has its whole grace to come back in, and every
 //! subscriber is away, with what it was due. What a crash may lose is lost: settlements, queues, drains under way.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use hookwire_protocol::v1::{self, WhenFull};
 use prost::Message as _;
 
 use super::{
+    backlog::{LotId, Parts},
     journal::{
         Record, SubscriberNumber,
-        image::{EndImage, EntryState, GatewayImage, Image, LifeImage, SubscriberImage},
+        image::{EndImage, EntryState, GatewayImage, Image, LifeImage, LotImage, SubscriberImage},
+        sound::elements,
     },
-    lives::{End, Life, Slot},
+    lives::{End, Life, LifeRef, Slot},
     retention::Limits,
 };
 use crate::{
@@ -23,6 +25,10 @@ use crate::{
         registry::{Subscriber, SubscriberIx},
     },
     machine::{Machine, Settings},
+    queue::{
+        Queue,
+        run::{Item, Run},
+    },
 };
 
 /// A session_seq jumps to here, times the dispatcher's epoch: the numbers given out before the crash are not known.
@@ -46,8 +52,9 @@ impl Machine {
     /// The image contradicts itself: no machine has left it behind.
     pub(crate) fn restore(settings: Settings, image: Image) -> Result<Self, Inconsistent> {
         let mut machine = Self::new(settings);
-        let Image { incarnation, subscriber, ran, gateways, subscribers, lives, entries } = image;
-        machine.resume_counters(incarnation, subscriber, ran);
+        let position = image.last_position();
+        let Image { incarnation, subscriber, ran, gateways, subscribers, lives, entries, lots, kept } = image;
+        machine.resume_counters(incarnation, subscriber, ran, position);
         for (ix, gateway) in gateways {
             if ix as usize != machine.gateways.len() {
                 return Err(Inconsistent(format!("gateway {} is missing", machine.gateways.len())));
@@ -59,7 +66,7 @@ impl Machine {
             indices.insert(number, machine.restore_subscriber(number, &subscriber)?);
         }
         let mut entries = entries.into_iter().peekable();
-        let mut ends = Vec::new();
+        let (mut ends, mut slots) = (Vec::new(), HashMap::new());
         for (incarnation, life) in lives {
             // Entries of lives that are forgotten mean nothing.
             while entries.next_if(|((of, _), _)| *of < incarnation).is_some() {}
@@ -68,10 +75,12 @@ impl Machine {
                 of_life.push((subscriber, state));
             }
             let slot = machine.restore_life(incarnation, &life, &of_life, &indices)?;
-            ends.extend(life.end.map(|end| (end.decided, slot, end)));
+            slots.insert(incarnation, slot);
+            ends.extend(life.end.map(|end| (slot, end)));
         }
-        ends.sort_by_key(|(decided, ..)| *decided); // retention goes by their order
-        ends.into_iter().for_each(|(_, slot, end)| machine.restore_end(slot, end));
+        ends.sort_by_key(|(_, end)| end.position); // retention goes by their order
+        machine.restore_lots(lots, kept, &slots, &indices)?;
+        ends.into_iter().for_each(|(slot, end)| machine.restore_end(slot, end));
         (0..machine.gateways.len() as GatewayIx).for_each(|ix| machine.begin_grace(ix));
         Ok(machine)
     }
@@ -134,22 +143,29 @@ impl Machine {
         indices: &Indices,
     ) -> Result<Slot, Inconsistent> {
         let time_unix_nano = self.check_life(incarnation, image)?;
-        let position = self.next_position();
-        let mut life = Life::new(incarnation, image.gateway, &image.start, time_unix_nano, position);
+        let mut life = Life::new(incarnation, image.gateway, &image.start, time_unix_nano, image.position);
         life.jump(u64::from(self.settings.epoch.min(LAST_EPOCH)) * SEQS_OF_AN_EPOCH);
         let slot = self.lives.insert(life);
         let mut holders = 0;
         for (number, state) in entries {
             // One that was forgotten is due nothing.
             let Some(ix) = indices.get(number).filter(|_| *state != EntryState::Closed) else { continue };
-            self.registry.at(*ix).marks.restore(slot, *state == EntryState::StartSettled);
+            let subscriber = self.registry.at(*ix);
+            subscriber.marks.restore(slot, *state == EntryState::StartSettled);
+            if subscriber.keeps_all() {
+                self.log.begins(incarnation, image.position);
+            }
             holders += 1;
         }
-        if image.end.is_none() {
-            let entered = |number| entries.iter().any(|(subscriber, _)| subscriber == number);
-            for ix in image.wanted.iter().filter(|number| !entered(*number)).filter_map(|it| indices.get(it))
-            {
-                self.registry.at(*ix).marks.want(slot);
+        let entered = |number| entries.iter().any(|(subscriber, _)| subscriber == number);
+        for ix in image.wanted.iter().filter(|number| !entered(*number)).filter_map(|it| indices.get(it)) {
+            let subscriber = self.registry.at(*ix);
+            // A start without an entry has gone together with its end, but with retention ALL.
+            if subscriber.keeps_all() {
+                self.log.begins(incarnation, image.position);
+            }
+            if image.end.is_none() || subscriber.keeps_all() {
+                subscriber.marks.want(slot);
                 holders += 1;
             }
         }
@@ -158,18 +174,69 @@ impl Machine {
     }
 
     fn restore_end(&mut self, slot: Slot, image: EndImage) {
-        let position = self.next_position();
-        let EndImage { event, reason, decided: since } = image;
+        let EndImage { event, reason, decided: since, position } = image;
         self.lives.end(slot, End { event, reason, position, since });
         let Self { registry, lives, retention_due, .. } = self;
         let owed = lives.at(slot).owed();
         for (_, subscriber) in registry.iter_mut() {
             subscriber.marks.decide(slot);
-            if let Some(owed) = owed.filter(|_| subscriber.marks.is_open(slot)) {
-                *retention_due = (*retention_due).min(subscriber.account.owe(owed));
+            if let Some(owed) = owed.filter(|_| subscriber.marks.holds(slot)) {
+                *retention_due = (*retention_due).min(subscriber.owe(owed));
             }
         }
         self.give_up_if_idle(slot);
+    }
+
+    /// What retention ALL keeps.
+    fn restore_lots(
+        &mut self,
+        lots: BTreeMap<LotId, LotImage>,
+        kept: BTreeMap<(LotId, SubscriberNumber), Parts>,
+        slots: &HashMap<u64, Slot>,
+        indices: &Indices,
+    ) -> Result<(), Inconsistent> {
+        let mut kept = kept.into_iter().peekable();
+        for (id, image) in lots {
+            let mut kept_for = Vec::new();
+            while let Some(((_, subscriber), parts)) = kept.next_if(|((lot, _), _)| *lot <= id) {
+                kept_for.extend(indices.get(&subscriber).map(|ix| (*ix, parts)));
+            }
+            let lot = self.restored_lot(id, &image, slots)?;
+            self.restore_lot(&lot, image.taken_in, kept_for.into_iter());
+        }
+        for ix in self.registry.indices() {
+            let subscriber = self.registry.at(ix);
+            if subscriber.keeps_all() {
+                subscriber.queue = Queue::unbounded(subscriber.backlog.runs());
+            }
+            self.retention_changed(ix);
+        }
+        Ok(())
+    }
+
+    fn restored_lot(
+        &mut self,
+        id: LotId,
+        image: &LotImage,
+        slots: &HashMap<u64, Slot>,
+    ) -> Result<Run, Inconsistent> {
+        let wrong = |why: &str| Inconsistent(format!("lot {id}: {why}"));
+        let events = elements(&image.events).ok_or_else(|| wrong("its events are unreadable"))?;
+        if events.len() != image.positions.len() || image.positions.first() != Some(&id) {
+            return Err(wrong("its events have other places"));
+        }
+        let mut items = Vec::with_capacity(events.len());
+        for ((event, range), position) in events.into_iter().zip(&image.positions) {
+            let incarnation = event.session.map_or(0, |session| session.incarnation);
+            let life = LifeRef { incarnation, slot: slots.get(&incarnation).copied().unwrap_or(0) };
+            if slots.contains_key(&incarnation) {
+                self.lives.at_mut(life.slot).reaches(*position);
+            }
+            let hook = self.hooks.number(&event.hook).ok_or_else(|| wrong("too many hooks"))?;
+            let (start, end) = (range.start as u32, range.end as u32);
+            items.push(Item { position: *position, life, boot: 0, hook, start, end });
+        }
+        Ok(Run::new(items.into(), image.events.clone()))
     }
 
     /// Says when it started.

@@ -3,28 +3,38 @@
 //! An entry is *owed* from the moment in which its session's end is decided until that end is settled. It waits for so
 //! long and no longer, connected or not, and together with the others in so many bytes; what was decided first goes
 //! first. A session that is alive owes no end yet: its entry does not age, however old the session is. Only time in
-//! which a dispatcher runs counts.
+//! which a dispatcher runs counts. A start that was not handed over yet is owed together with its end.
+//!
+//! With retention ALL the other events that are kept count, too, in time and in bytes. A cut takes the sessions of the
+//! oldest events whole: what is kept of their events and, where such a session has ended, its entry. Of a session that is
+//! alive the entry stays.
 //!
 //! Nothing is looked through to find what is too old: lives that have ended stand in the order of their decisions
 //! ([`Lives::ended_after`]), and a subscriber remembers up to where in that order it is owed nothing.
 //!
 //! [`Lives::ended_after`]: super::lives::Lives::ended_after
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use hookwire_protocol::v1::{self, RetentionKind};
 
 use super::{
-    journal::{RanSeconds, Record},
+    journal::{RanSeconds, Record, Untold},
     life::Owed,
-    lives::Slot,
+    lives::{LifeRef, Slot},
 };
 use crate::{
     drain::Outcome,
     fanout::registry::{Subscriber, SubscriberIx},
     machine::{Machine, Settings},
-    queue::Lost,
+    queue::{Lost, run::Item},
 };
+
+/// A cut for want of room leaves so many parts of what may be kept, less one: each has to look through all of it.
+const CUT: u64 = 8;
 
 /// Entries of one subscriber that expire in one step; the others have their turn a second later.
 const AT_ONCE: u64 = 4096;
@@ -41,6 +51,7 @@ pub(crate) fn seconds(duration: Duration) -> RanSeconds {
 /// What is kept for one subscriber, at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
+    pub(crate) kind: RetentionKind,
     pub(crate) age: RanSeconds,
     pub(crate) bytes: u64,
 }
@@ -51,13 +62,19 @@ impl Limits {
         let asked = asked.unwrap_or_default();
         let or = |asked: u64, most: u64| if asked == 0 { most } else { asked.min(most) };
         let age = or(asked.max_age_ms.div_ceil(1000), settings.retention_age.into());
-        Self { age: age as RanSeconds, bytes: or(asked.max_bytes, settings.retention_bytes) }
+        let (kind, most) = match asked.kind() {
+            RetentionKind::All => (RetentionKind::All, settings.retention_all_bytes),
+            RetentionKind::Owed | RetentionKind::Unspecified => {
+                (RetentionKind::Owed, settings.retention_bytes)
+            }
+        };
+        Self { kind, age: age as RanSeconds, bytes: or(asked.max_bytes, most) }
     }
 
-    /// As a Welcome says it. Whatever kind was asked for: only what is owed is kept.
+    /// As a Welcome says it.
     pub(crate) fn wire(self) -> v1::Retention {
         v1::Retention {
-            kind: RetentionKind::Owed.into(),
+            kind: self.kind.into(),
             max_age_ms: u64::from(self.age) * 1000,
             max_bytes: self.bytes,
         }
@@ -72,37 +89,52 @@ pub(crate) struct Account {
     pub(crate) bytes: u64,
     /// Nothing that was decided up to here, in the order of all things, is owed or will be.
     passed: u64,
-    /// Entries that expired and that it was not told of, and their bytes.
-    untold: Lost,
+    /// What expired, and it was not told of.
+    untold: Untold,
     /// All that ever expired.
     pub(crate) expired: u64,
 }
 
 impl Account {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, bytes: 0, passed: 0, untold: Lost::default(), expired: 0 }
+        Self { limits, bytes: 0, passed: 0, untold: Untold::default(), expired: 0 }
     }
 
-    /// Goes on with so many entries that expired and were not told of.
-    pub(crate) fn restore(&mut self, untold: u64) {
-        self.untold.events = untold;
+    /// Goes on with what expired and was not told.
+    pub(crate) fn restore(&mut self, untold: Untold) {
+        self.untold = untold;
     }
 
-    /// One more end is owed; says when that needs a look.
-    pub(crate) fn owe(&mut self, owed: Owed) -> RanSeconds {
+    /// One more end is owed.
+    fn owe(&mut self, owed: Owed) {
         self.bytes += owed.bytes;
-        if self.bytes > self.limits.bytes { owed.since } else { owed.since.saturating_add(self.limits.age) }
     }
 
     /// One is owed no more.
     pub(crate) fn settle(&mut self, owed: Owed) {
         self.bytes -= owed.bytes;
     }
+}
 
-    /// When what is owed since then is to go, `None` where it is to go now.
-    fn goes(&self, since: RanSeconds, ran: RanSeconds) -> Option<RanSeconds> {
-        let at = since.saturating_add(self.limits.age);
-        (at > ran && self.bytes <= self.limits.bytes).then_some(at)
+impl Subscriber {
+    /// An end is decided of which it is owed something; says when that needs a look.
+    pub(crate) fn owe(&mut self, owed: Owed) -> RanSeconds {
+        self.account.owe(owed);
+        self.goes_at(owed.since)
+    }
+
+    /// When what is kept since then goes: at once, where all of it is too much.
+    pub(crate) fn goes_at(&self, since: RanSeconds) -> RanSeconds {
+        if self.kept_bytes() > self.account.limits.bytes {
+            since
+        } else {
+            since.saturating_add(self.account.limits.age)
+        }
+    }
+
+    /// All that counts against its limit, in bytes.
+    fn kept_bytes(&self) -> u64 {
+        self.account.bytes + self.backlog.size().bytes
     }
 }
 
@@ -134,7 +166,7 @@ impl Machine {
     /// The subscriber's limits have changed, or it went: what follows from that is looked after at the next tick.
     pub(crate) fn retention_changed(&mut self, ix: SubscriberIx) {
         let ran = self.ran();
-        let due = if self.registry.at(ix).account.bytes > 0 { ran } else { NEVER };
+        let due = if self.registry.at(ix).kept_bytes() > 0 { ran } else { NEVER };
         self.retention_due = self.retention_due.min(due).min(self.forgets_at(ix).unwrap_or(NEVER));
     }
 
@@ -144,63 +176,146 @@ impl Machine {
         Some(away_since.saturating_add(self.settings.forget_after))
     }
 
-    /// Lets go of what this subscriber is owed no longer; says when there will be more.
+    /// Lets go of what is not kept any longer for this subscriber; says when there will be more.
     fn expire(&mut self, ix: SubscriberIx) -> RanSeconds {
-        let ran = self.ran();
-        let mut gone = Lost::default();
-        let next = loop {
-            let Some((slot, owed)) = self.first_owed(ix) else { break NEVER };
-            if let Some(at) = self.registry.at(ix).account.goes(owed.since, ran) {
-                break at;
-            }
-            if gone.events == AT_ONCE {
-                break ran + 1;
-            }
-            gone.add(owed.bytes);
-            self.close_entry(ix, slot, Outcome::Rejected);
-        };
-        if gone.events > 0 {
-            self.counters.entries_expired += gone.events;
+        let mut gone = Untold::default();
+        let next = self.cut(ix, &mut gone).min(self.expire_owed(ix, &mut gone));
+        if gone != Untold::default() {
+            self.counters.entries_expired += gone.entries.events;
+            self.counters.events_expired += gone.events.events;
             let account = &mut self.registry.at(ix).account;
-            account.expired += gone.events;
+            account.expired += gone.entries.events;
             account.untold.merge(gone);
+            self.registry.at(ix).lost += gone.events.events;
             self.record_untold(ix);
             self.wake(ix);
         }
         next
     }
 
+    /// Lets go of what is owed for too long, or together with the rest takes too much room.
+    fn expire_owed(&mut self, ix: SubscriberIx, gone: &mut Untold) -> RanSeconds {
+        let ran = self.ran();
+        let mut looked_at = 0;
+        loop {
+            let Some((slot, owed)) = self.first_owed(ix) else { return NEVER };
+            let at = self.registry.at(ix).goes_at(owed.since);
+            if at > ran {
+                return at;
+            }
+            if looked_at == AT_ONCE {
+                return ran + 1;
+            }
+            looked_at += 1;
+            self.expire_life(ix, slot, gone);
+        }
+    }
+
     /// Of what is owed to a subscriber, what was decided first.
     fn first_owed(&mut self, ix: SubscriberIx) -> Option<(Slot, Owed)> {
         let Self { registry, lives, .. } = self;
         let Subscriber { account, marks, .. } = registry.at(ix);
-        let mut passes = true;
         for (position, slot, life) in lives.ended_after(account.passed) {
-            if marks.is_open(slot) {
+            if marks.holds(slot) {
                 return Some((slot, life.owed()?));
             }
-            // A start that is still to be written makes an entry then.
-            passes &= !marks.wants(slot);
-            if passes {
-                account.passed = position;
-            }
+            account.passed = position;
         }
         None
     }
 
-    /// What expired and was not told yet: whoever takes it tells it.
-    pub(crate) fn take_expired(&mut self, ix: SubscriberIx) -> Option<Lost> {
-        let untold = std::mem::take(&mut self.registry.at(ix).account.untold);
-        if untold.events == 0 {
-            return None;
+    /// Lets go of a life that has ended.
+    fn expire_life(&mut self, ix: SubscriberIx, slot: Slot, gone: &mut Untold) {
+        let bytes = self.lives.at(slot).owed().map_or(0, |owed| owed.bytes);
+        if self.registry.at(ix).marks.is_open(slot) {
+            gone.entries.add(bytes);
+            self.close_entry(ix, slot, Outcome::Rejected);
+        } else {
+            gone.events.merge(Lost { events: 2, bytes }); // it was not handed the start, and so has no entry
+            self.cancel_start(ix, slot);
         }
-        self.record_untold(ix);
-        Some(untold)
+    }
+
+    /// Lets go of the sessions of events that are kept for too long, or take too much room.
+    fn cut(&mut self, ix: SubscriberIx, gone: &mut Untold) -> RanSeconds {
+        let (ran, subscriber) = (self.ran(), self.registry.at(ix));
+        let Some(oldest) = subscriber.backlog.oldest() else { return NEVER };
+        let at = subscriber.goes_at(oldest);
+        if at > ran {
+            return at;
+        }
+        let cut = Cut::of(subscriber, ran);
+        let lost = subscriber.backlog.shed(|event| cut.takes(event));
+        subscriber.queue.shed(|event| cut.takes(event));
+        let left = subscriber.backlog.oldest().map_or(NEVER, |oldest| subscriber.goes_at(oldest));
+        gone.events.merge(lost);
+        self.record_backlog(ix);
+        for life in cut.lives {
+            let held = self.lives.get(life).is_some_and(|held| !held.alive());
+            if held && self.registry.at(ix).marks.holds(life.slot) {
+                self.expire_life(ix, life.slot, gone);
+            }
+        }
+        left.max(ran + 1)
+    }
+
+    /// Takes of what expired and was not told yet: whoever takes it tells it.
+    pub(crate) fn take_expired<T>(&mut self, ix: SubscriberIx, take: impl FnOnce(&mut Untold) -> T) -> T {
+        let untold = &mut self.registry.at(ix).account.untold;
+        let was = *untold;
+        let taken = take(untold);
+        if *untold != was {
+            self.record_untold(ix);
+        }
+        taken
     }
 
     fn record_untold(&mut self, ix: SubscriberIx) {
         let subscriber = self.registry.at(ix);
-        let (subscriber, untold) = (subscriber.number, subscriber.account.untold.events);
+        let (subscriber, untold) = (subscriber.number, subscriber.account.untold);
         self.record(Record::Expired { subscriber, untold });
+    }
+}
+
+/// Which events of a backlog go.
+struct Cut {
+    /// Of these sessions all.
+    lives: HashSet<LifeRef>,
+    /// Of those that belong to no session, up to this place.
+    through: u64,
+}
+
+impl Cut {
+    /// The sessions of the oldest events, until what is left is young enough and fits, with some room to spare.
+    fn of(subscriber: &Subscriber, ran: RanSeconds) -> Self {
+        let limits = subscriber.account.limits;
+        let mut sizes = HashMap::<_, u64>::new();
+        for (event, _) in subscriber.backlog.items() {
+            *sizes.entry(event.life).or_default() += event.bytes();
+        }
+        let kept = subscriber.kept_bytes();
+        let room = if kept > limits.bytes { limits.bytes - limits.bytes / CUT } else { limits.bytes };
+        let mut cut = Self { lives: HashSet::new(), through: 0 };
+        let mut left = kept;
+        for (event, since) in subscriber.backlog.items() {
+            if left <= room && since.saturating_add(limits.age) > ran {
+                break;
+            }
+            if event.life.incarnation == 0 {
+                left -= event.bytes();
+                cut.through = event.position;
+            } else if cut.lives.insert(event.life) {
+                left -= sizes[&event.life];
+            }
+        }
+        cut
+    }
+
+    fn takes(&self, event: &Item) -> bool {
+        if event.life.incarnation == 0 {
+            event.position <= self.through
+        } else {
+            self.lives.contains(&event.life)
+        }
     }
 }

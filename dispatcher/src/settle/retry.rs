@@ -51,6 +51,7 @@ impl Machine {
         }
         self.retries.insert((at, number), (stream.id, life));
         self.retry_in_closings(ix, life, at);
+        self.let_go_live(ix, life.slot);
     }
 
     /// It is answered otherwise, or not to be written again at all.

@@ -54,6 +54,8 @@ struct Stream {
     caught_up: bool,
     unanswered: BTreeMap<u64, Delivered>,
     retried: BTreeSet<u64>,
+    /// Lives whose end it has brought.
+    ended: BTreeSet<u64>,
     session_seqs: BTreeMap<u64, u64>,
 }
 
@@ -61,6 +63,8 @@ struct Stream {
 #[derive(Debug)]
 pub(super) struct Account<'a> {
     name: String,
+    /// What it has not answered comes again, whatever it is.
+    keeps_all: bool,
     records: &'a Records,
     lives: BTreeMap<u64, Life>,
     /// Lives of which an event was heard.
@@ -82,9 +86,10 @@ pub(super) struct Account<'a> {
 }
 
 impl<'a> Account<'a> {
-    pub(super) fn new(name: &str, records: &'a Records) -> Self {
+    pub(super) fn new(name: &str, keeps_all: bool, records: &'a Records) -> Self {
         Self {
             name: name.to_owned(),
+            keeps_all,
             records,
             lives: BTreeMap::new(),
             spoke: BTreeSet::new(),
@@ -229,6 +234,7 @@ impl<'a> Account<'a> {
         let (start_settled, again) = (life.start_settled.is_some(), settled_before(life));
         let first = life.end_heard.is_none();
         let stream = self.stream();
+        stream.ended.insert(incarnation);
         stream.ends_owed = stream.ends_owed.saturating_sub(u64::from(first));
         if let Some(life) = self.lives.get_mut(&incarnation) {
             life.end_heard.get_or_insert(at);
@@ -241,14 +247,18 @@ impl<'a> Account<'a> {
         // What needs no journal is published again to a dispatcher that has forgotten it.
         let before = self.heard.insert(event.id.clone(), at);
         let again = before.is_some_and(|before| self.records.undisturbed(DISPATCHER, before, at));
-        ensure(!again, || "it comes twice".to_owned())?;
+        ensure(!again || self.keeps_all, || "it comes twice".to_owned())?;
         if event.late || incarnation == 0 {
             return Ok(());
         }
         self.spoke.insert(incarnation);
         let last = self.stream().session_seqs.insert(incarnation, event.session_seq).unwrap_or(0);
         ensure(event.session_seq > last, || format!("session_seq {} behind {last}", event.session_seq))?;
-        let ended = self.lives.get(&incarnation).is_some_and(|life| life.end_heard.is_some());
+        // With retention ALL both come again, where neither was answered: on each stream in their order.
+        let heard = |life: &Life| life.end_heard.is_some() && !self.keeps_all;
+        let settled = |life: &Life| life.end_settled.is_some_and(|settled| self.surely(settled, at));
+        let ended = self.lives.get(&incarnation).is_some_and(|life| heard(life) || settled(life));
+        let ended = ended || self.streams[&self.stream].ended.contains(&incarnation);
         ensure(!ended, || "it is not late, and behind the end".to_owned())
     }
 

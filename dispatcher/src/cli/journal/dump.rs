@@ -5,9 +5,12 @@ use serde_json::{Value, json};
 use super::{Failure, Inspected};
 use crate::{
     cli::{names, term},
-    settle::journal::{
-        image::{EntryState, GatewayImage, Image, LifeImage},
-        sound,
+    settle::{
+        backlog::{LotId, Parts},
+        journal::{
+            image::{EntryState, GatewayImage, Image, LifeImage, LotImage},
+            sound,
+        },
     },
 };
 
@@ -38,12 +41,16 @@ fn rows(journal: &Inspected) -> impl Iterator<Item = Value> {
             "id": subscriber.hello.subscriber_id,
             "stream_epoch": subscriber.stream_epoch,
             "away_since": subscriber.away_since,
-            "expired": subscriber.expired,
+            "expired": subscriber.expired.entries.events,
+            "expired_events": subscriber.expired.events.events,
         })
     });
     let lives = image.lives.iter().map(|(incarnation, row)| life(image, *incarnation, row));
     let entries = image.entries.keys().map(|key| entry(image, *key));
-    std::iter::once(ledger(journal)).chain(gateways).chain(subscribers).chain(lives).chain(entries)
+    let lots = image.lots.iter().map(|(id, row)| lot(*id, row));
+    let kept = image.kept.iter().map(|(key, parts)| kept(image, *key, parts));
+    let people = std::iter::once(ledger(journal)).chain(gateways).chain(subscribers);
+    people.chain(lives).chain(entries).chain(lots).chain(kept)
 }
 
 fn ledger(journal: &Inspected) -> Value {
@@ -99,6 +106,23 @@ fn life(image: &Image, incarnation: u64, life: &LifeImage) -> Value {
         "state": if life.end.is_some() { "ended" } else { "alive" },
         "reason": life.end.as_ref().map(|end| names::end_reason(end.reason.into())),
         "wanted": wanted.map(|subscriber| &subscriber.hello.subscriber_id).collect::<Vec<_>>(),
+    })
+}
+
+/// Events that retention ALL keeps.
+fn lot(id: LotId, lot: &LotImage) -> Value {
+    let (events, bytes) = (lot.positions.len(), lot.events.len());
+    json!({ "row": "lot", "lot": id, "events": events, "bytes": bytes, "taken_in": lot.taken_in })
+}
+
+fn kept(image: &Image, (lot, subscriber): (LotId, u32), parts: &Parts) -> Value {
+    let positions = image.lots.get(&lot).map_or(&[][..], |lot| &lot.positions);
+    let is_kept = |at: &&u64| parts.iter().any(|(first, last)| (*first..=*last).contains(*at));
+    json!({
+        "row": "kept",
+        "subscriber": image.subscribers.get(&subscriber).map(|it| &it.hello.subscriber_id),
+        "lot": lot,
+        "events": positions.iter().filter(is_kept).count(),
     })
 }
 

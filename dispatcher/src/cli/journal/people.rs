@@ -83,7 +83,8 @@ fn subscribers(image: &Image) -> String {
         let state = away.unwrap_or_else(|| "connected".to_owned());
         let mut row = vec![subscriber.hello.subscriber_id.clone(), state];
         row.extend(
-            [due.open, due.unsettled, due.carried_over, subscriber.expired].map(|count| count.to_string()),
+            [due.open, due.unsettled, due.carried_over, subscriber.expired.entries.events]
+                .map(|count| count.to_string()),
         );
         row
     });

@@ -14,7 +14,7 @@ mod stream;
 mod tests;
 
 use clap::builder::NonEmptyStringValueParser;
-use hookwire_protocol::v1::{Event, EventBatch, subscribe_request::Hello};
+use hookwire_protocol::v1::{Event, EventBatch, Retention, RetentionKind, subscribe_request::Hello};
 use hookwire_sdk::Address;
 use tokio::{io::AsyncWrite, time::sleep};
 use uuid::Uuid;
@@ -47,6 +47,10 @@ pub(super) struct Args {
     /// How many events other than starts and ends may be unanswered at once [default: the dispatcher's]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     window: u32,
+
+    /// Have every event kept until it is acknowledged, also what comes while nobody listens here
+    #[arg(long)]
+    keep_all: bool,
 
     /// Come back when the dispatcher has stopped, too
     #[arg(long)]
@@ -84,6 +88,9 @@ impl<W: AsyncWrite + Unpin> Tail<W> {
             hooks: args.hooks,
             announce: args.announce,
             max_in_flight: args.window,
+            retention: args
+                .keep_all
+                .then(|| Retention { kind: RetentionKind::All.into(), ..Default::default() }),
             client_name: "hookwire tail".to_owned(),
             client_version: env!("CARGO_PKG_VERSION").to_owned(),
             ..Default::default()

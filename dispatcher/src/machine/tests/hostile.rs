@@ -17,8 +17,8 @@ use crate::{
 
 const SOURCE: SourceId = SourceId(1);
 
-fn machine() -> Machine {
-    let mut machine = Machine::new(Settings {
+pub(super) fn settings() -> Settings {
+    Settings {
         ledger_id: "ledger".into(),
         epoch: 1,
         durable: false,
@@ -28,13 +28,18 @@ fn machine() -> Machine {
         retry_after: Duration::from_secs(1),
         retry_after_max: Duration::from_secs(60),
         retention_age: 7 * 86_400,
+        retention_all_bytes: 256 << 20,
         retention_bytes: 1 << 30,
         forget_after: 30 * 86_400,
         queue_events: 8192,
         queue_bytes: 16 << 20,
         max_in_flight: 1024,
         max_event_bytes: 3 << 20,
-    });
+    }
+}
+
+fn machine() -> Machine {
+    let mut machine = Machine::new(settings());
     let hello = attach_request::Hello {
         gateway_id: "gw".into(),
         boot_id: "boot".into(),

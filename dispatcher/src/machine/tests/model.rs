@@ -64,7 +64,7 @@ pub(super) struct Model {
     pub(super) expired: u64,
     pub(super) forgotten: u64,
     /// Counts of what expired that a crash may lose: of whom, and what it was before.
-    counts: Vec<(usize, u64)>,
+    counts: Vec<(usize, (u64, u64))>,
     /// The seconds that dispatchers had run before this one.
     ran_before: u64,
     closings: Vec<Closing>,

@@ -47,8 +47,16 @@ pub(super) fn observe(model: &mut Model, ix: usize, message: &Message) -> Checke
         Message::CaughtUp(caught_up) => observe_caught_up(model, ix, *caught_up),
         Message::Gap(gap) if gap.cause() == GapCause::Expired => {
             let untold = model.plugins[&ix].untold;
-            model.count_untold(ix, 0);
-            rule!(gap.count == untold && untold > 0 && gap.bytes > 0, "{untold} expired: {gap:?}");
+            let (entries, events) = untold;
+            model.count_untold(ix, (0, events));
+            rule!(gap.count == entries && entries > 0 && gap.bytes > 0, "{untold:?} expired: {gap:?}");
+            Ok(())
+        }
+        Message::Gap(gap) if gap.cause() == GapCause::EventsExpired => {
+            let untold = model.plugins[&ix].untold;
+            let (entries, events) = untold;
+            model.count_untold(ix, (entries, 0));
+            rule!(gap.count == events && events > 0 && gap.bytes > 0, "{untold:?} expired: {gap:?}");
             Ok(())
         }
         Message::Gap(gap) => {
@@ -103,8 +111,10 @@ fn observe_welcome(model: &mut Model, ix: usize, welcome: &v1::subscribe_respons
     );
     rule!(welcome.max_in_flight as usize == stream.window, "a window of {}: {welcome:?}", stream.window);
     rule!(welcome.filter == Some(wants.filter()), "{welcome:?}");
-    let expired = welcome.expired.map(|expired| expired.entries);
-    rule!(expired == Some(stream.expired), "{} expired: {welcome:?}", stream.expired);
+    let expired = welcome.expired.map(|expired| (expired.entries, expired.events));
+    let untold = model.plugins[&ix].untold;
+    rule!(expired == Some(untold), "{untold:?} expired: {welcome:?}");
+    model.count_untold(ix, (0, 0));
     let (max_age_ms, max_bytes) = (kept.seconds * 1000, kept.bytes);
     let retention = v1::Retention { kind: RetentionKind::Owed.into(), max_age_ms, max_bytes };
     rule!(welcome.retention == Some(retention), "{kept:?}: {welcome:?}");

@@ -113,6 +113,7 @@ impl World {
             retry_after_max: RETRY_AFTER_MAX,
             retention_age: RETENTION_AGE as u32,
             retention_bytes: RETENTION_BYTES,
+            retention_all_bytes: RETENTION_BYTES,
             forget_after: FORGET_AFTER as u32,
             queue_events: queue,
             queue_bytes: 1 << 20,

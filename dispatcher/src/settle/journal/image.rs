@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use hookwire_protocol::v1::{SessionEndReason, subscribe_request};
 
-use super::{RanSeconds, SubscriberNumber};
-use crate::emit::boots::{GatewayIx, HeldStop};
+use super::{RanSeconds, SubscriberNumber, Untold};
+use crate::{
+    emit::boots::{GatewayIx, HeldStop},
+    settle::backlog::{LotId, Parts},
+};
 
 /// A ledger at rest: what a new process goes on from.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,6 +26,28 @@ pub(crate) struct Image {
     pub(crate) lives: BTreeMap<u64, LifeImage>,
     /// By incarnation and subscriber, each of whom may be gone: then the entry means nothing.
     pub(crate) entries: BTreeMap<(u64, SubscriberNumber), EntryState>,
+    pub(crate) lots: BTreeMap<LotId, LotImage>,
+    /// Which events of which lot are kept for whom, who may be gone: then it means nothing.
+    pub(crate) kept: BTreeMap<(LotId, SubscriberNumber), Parts>,
+}
+
+impl Image {
+    /// The last place in the order of all things that is in it.
+    pub(crate) fn last_position(&self) -> u64 {
+        let ends = self.lives.values().filter_map(|life| life.end.as_ref()).map(|end| end.position);
+        let lots = self.lots.values().filter_map(|lot| lot.positions.last().copied());
+        self.lives.values().map(|life| life.position).chain(ends).chain(lots).max().unwrap_or(0)
+    }
+}
+
+/// Events that were taken in together, and that somebody keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LotImage {
+    /// The place of each, in the order of all things.
+    pub(crate) positions: Box<[u64]>,
+    /// One behind the other, as they are encoded.
+    pub(crate) events: Bytes,
+    pub(crate) taken_in: RanSeconds,
 }
 
 /// One gateway, in its latest boot.
@@ -58,6 +83,8 @@ pub(crate) struct LifeImage {
     /// Who was to be handed its start when it began.
     pub(crate) wanted: Box<[SubscriberNumber]>,
     pub(crate) started: RanSeconds,
+    /// Where in the order of all things it began.
+    pub(crate) position: u64,
     pub(crate) end: Option<EndImage>,
 }
 
@@ -67,6 +94,8 @@ pub(crate) struct EndImage {
     pub(crate) event: Bytes,
     pub(crate) reason: SessionEndReason,
     pub(crate) decided: RanSeconds,
+    /// Where in the order of all things that was.
+    pub(crate) position: u64,
 }
 
 /// One subscriber.
@@ -77,8 +106,8 @@ pub(crate) struct SubscriberImage {
     pub(crate) stream_epoch: u64,
     /// Since when it has had no stream; `None` where it had one to the end.
     pub(crate) away_since: Option<RanSeconds>,
-    /// Entries that expired and that it was not told of.
-    pub(crate) expired: u64,
+    /// What expired, and it was not told of.
+    pub(crate) expired: Untold,
 }
 
 /// One subscriber's account for one life.
@@ -112,13 +141,14 @@ impl Image {
             Record::Published { gateway, emitter, publish_seq } => {
                 self.gateways.entry(gateway).or_default().emitters.insert(emitter, publish_seq);
             }
-            Record::Started { incarnation, gateway, event: start, wanted, ran: started } => {
+            Record::Started { incarnation, gateway, event: start, wanted, ran: started, position } => {
                 self.incarnation = self.incarnation.max(incarnation);
-                self.lives.insert(incarnation, LifeImage { gateway, start, wanted, started, end: None });
+                let life = LifeImage { gateway, start, wanted, started, position, end: None };
+                self.lives.insert(incarnation, life);
             }
-            Record::Decided { incarnation, event, reason, ran: decided } => {
+            Record::Decided { incarnation, event, reason, ran: decided, position } => {
                 if let Some(life) = self.lives.get_mut(&incarnation) {
-                    life.end = Some(EndImage { event, reason, decided });
+                    life.end = Some(EndImage { event, reason, decided, position });
                 }
             }
             Record::Forgotten { incarnation } => {
@@ -135,7 +165,8 @@ impl Image {
             }
             Record::Subscribed { subscriber, hello, stream_epoch } => {
                 self.subscriber = self.subscriber.max(subscriber);
-                let expired = self.subscribers.get(&subscriber).map_or(0, |known| known.expired);
+                let known = self.subscribers.get(&subscriber);
+                let expired = known.map_or(Untold::default(), |known| known.expired);
                 let image = SubscriberImage { hello: *hello, stream_epoch, away_since: None, expired };
                 self.subscribers.insert(subscriber, image);
             }
@@ -155,6 +186,21 @@ impl Image {
                 self.subscribers.entry(subscriber).and_modify(|it| it.expired = untold);
             }
             Record::Unsubscribed { subscriber } => drop(self.subscribers.remove(&subscriber)),
+            Record::Lot { lot, positions, events, ran: taken_in, kept_for } => {
+                self.lots.insert(lot, LotImage { positions, events, taken_in });
+                let kept = kept_for.into_iter().map(|(subscriber, parts)| ((lot, subscriber), parts));
+                self.kept.extend(kept);
+            }
+            Record::LotSettled { subscriber, lot, left } if left.is_empty() => {
+                self.kept.remove(&(lot, subscriber));
+            }
+            Record::LotSettled { subscriber, lot, left } => {
+                self.kept.insert((lot, subscriber), left);
+            }
+            Record::LotForgotten { lot } => {
+                self.lots.remove(&lot);
+                self.kept.retain(|(of, _), _| *of != lot);
+            }
         }
     }
 

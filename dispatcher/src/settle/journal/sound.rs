@@ -1,12 +1,18 @@
 //! What no machine leaves behind: contradictions in an image.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use hookwire_protocol::v1::{self, event::Payload};
-use prost::Message as _;
+use prost::{
+    Message as _,
+    encoding::{decode_key, decode_varint},
+};
 
 use super::image::{EndImage, Image, LifeImage};
+
+/// The number of `EventBatch.events`.
+const EVENTS: u32 = 4;
 
 /// Everything that is wrong with an image, with where it is.
 pub(crate) fn contradictions(image: &Image) -> Vec<String> {
@@ -26,6 +32,19 @@ pub(crate) fn contradictions(image: &Image) -> Vec<String> {
 pub(crate) fn event(bytes: &Bytes) -> Option<v1::Event> {
     let mut events = v1::EventBatch::decode(bytes.clone()).ok()?.events;
     events.pop().filter(|_| events.is_empty())
+}
+
+/// The events that lie one behind the other, and where each does; `None` where they cannot be read.
+pub(crate) fn elements(bytes: &Bytes) -> Option<Vec<(v1::Event, Range<usize>)>> {
+    let (mut events, mut rest) = (Vec::new(), bytes.clone());
+    while rest.has_remaining() {
+        let start = bytes.len() - rest.len();
+        let (tag, _) = decode_key(&mut rest).ok()?;
+        let length = decode_varint(&mut rest).ok().and_then(|length| usize::try_from(length).ok())?;
+        let event = (tag == EVENTS && length <= rest.len()).then(|| rest.split_to(length))?;
+        events.push((v1::Event::decode(event).ok()?, start..bytes.len() - rest.len()));
+    }
+    Some(events)
 }
 
 fn gateways(image: &Image, wrong: &mut Vec<String>) {
@@ -96,7 +115,10 @@ mod tests {
     use hookwire_protocol::v1::SessionEndReason;
 
     use super::*;
-    use crate::settle::journal::image::{GatewayImage, SubscriberImage};
+    use crate::settle::journal::{
+        Untold,
+        image::{GatewayImage, SubscriberImage},
+    };
 
     fn bytes(incarnation: u64, payload: Payload) -> Bytes {
         let session = Some(v1::Session { incarnation, ..v1::Session::default() });
@@ -110,7 +132,7 @@ mod tests {
 
     fn subscriber(id: &str) -> SubscriberImage {
         let hello = v1::subscribe_request::Hello { subscriber_id: id.to_owned(), ..Default::default() };
-        SubscriberImage { hello, stream_epoch: 1, away_since: None, expired: 0 }
+        SubscriberImage { hello, stream_epoch: 1, away_since: None, expired: Untold::default() }
     }
 
     fn sound() -> Image {
@@ -119,10 +141,11 @@ mod tests {
             start: bytes(incarnation, Payload::SessionStart(v1::SessionStart::default())),
             wanted: [1].into(),
             started: 0,
+            position: incarnation,
             end: None,
         };
-        let (reason, decided) = (SessionEndReason::Lost, 1);
-        let ended = EndImage { event: bytes(2, end(reason)), reason, decided };
+        let (reason, decided, position) = (SessionEndReason::Lost, 1, 3);
+        let ended = EndImage { event: bytes(2, end(reason)), reason, decided, position };
         Image {
             incarnation: 2,
             subscriber: 1,

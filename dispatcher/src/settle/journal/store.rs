@@ -12,6 +12,8 @@
 //! | `lives` | incarnation | a row: the start's bytes, who wanted it | written once, however long the life is |
 //! | `ends` | incarnation | a row: the end's bytes, the reason | so that a decision does not write the start again |
 //! | `entries` | incarnation, subscriber | one byte: [`EntryState`](super::image::EntryState) | most of all writes; a life's entries lie beside each other and go in one range |
+//! | `lots` | lot | a row: the events' bytes, where they stand | written once, whoever keeps it |
+//! | `kept` | lot, subscriber | a row: which of them are left | small, written as events are settled |
 //!
 //! A row is a protobuf message, so that fields can be added. What an older program cannot do without has to raise
 //! [`FORMAT`]: a store of a newer format is refused before anything else of it is read, and no row of it is changed.

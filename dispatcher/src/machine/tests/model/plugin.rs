@@ -37,9 +37,9 @@ pub(in crate::machine::tests) struct Plugin {
     pub(in crate::machine::tests) stops_had: BTreeSet<(usize, String)>,
     /// What is kept for it, at most.
     pub(in crate::machine::tests) kept: Kept,
-    /// Entries that expired, and how many of them it was not told of yet.
+    /// Entries that expired; how many of them it was not told of yet, and how many other events.
     pub(in crate::machine::tests) expired: BTreeSet<u64>,
-    pub(in crate::machine::tests) untold: u64,
+    pub(in crate::machine::tests) untold: (u64, u64),
     /// In whole seconds.
     pub(in crate::machine::tests) away_since: Option<u64>,
     instance: usize,
@@ -58,7 +58,6 @@ pub(in crate::machine::tests) struct Stream {
     pub(in crate::machine::tests) known: bool,
     pub(in crate::machine::tests) ends_owed: u64,
     pub(in crate::machine::tests) starts_to_replay: u64,
-    pub(in crate::machine::tests) expired: u64,
     pub(in crate::machine::tests) welcomed: bool,
     pub(in crate::machine::tests) caught_up: bool,
     pub(in crate::machine::tests) goodbye: bool,
@@ -127,7 +126,7 @@ impl Plugin {
             stops_had: BTreeSet::new(),
             kept: Kept::granted(0, 0),
             expired: BTreeSet::new(),
-            untold: 0,
+            untold: (0, 0),
             away_since: None,
             instance: hello.instance,
             displaced: BTreeSet::new(),
@@ -172,7 +171,6 @@ impl Model {
         let began = self.tick_clock();
         let plugin = self.plugins.get_mut(&ix).unwrap();
         (plugin.instance, plugin.wants) = (hello.instance, hello.wants);
-        let untold = plugin.untold;
         (plugin.kept, plugin.away_since) = (Kept::granted(hello.keep_ms, hello.keep_bytes), None);
         let (lives, wants) = (&self.lives, hello.wants);
         let unwanted =
@@ -190,13 +188,11 @@ impl Model {
             known,
             ends_owed: replay_ends.len() as u64,
             starts_to_replay: replay_starts.len() as u64,
-            expired: untold,
             replay_starts,
             replay_ends,
             ..Stream::default()
         });
         unwanted.into_iter().for_each(|life| self.cancel(ix, life));
-        self.count_untold(ix, 0);
         self.notify_of_drains(ix);
         Ok(connected)
     }

@@ -1,6 +1,6 @@
 //! Retention: how long, and how much of what is owed to a plugin is kept; and plugins that are forgotten.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use super::{FORGET_AFTER, Model, RETENTION_AGE, RETENTION_BYTES, closing::Outcome};
 use crate::machine::tests::Checked;
@@ -29,10 +29,11 @@ impl Model {
         self.ran_before + self.now.as_secs()
     }
 
-    /// Open entries whose end is decided, the first decision first: the life, when that was, and the size of both events.
+    /// Lives whose end is decided and due to a plugin, its start perhaps too, the first decision first: the life, when that
+    /// was, and the size of both events.
     fn owed(&self, ix: usize) -> Vec<(u64, u64, u64)> {
-        let entries = self.plugins[&ix].entries.keys();
-        let ended = entries.filter_map(|life| Some((*life, self.lives[life].end.as_ref()?.since)));
+        let due = self.plugins[&ix].entries.keys().chain(&self.plugins[&ix].wanted);
+        let ended = due.filter_map(|life| Some((*life, self.lives[life].end.as_ref()?.since)));
         let mut owed: Vec<_> = ended.collect();
         owed.sort_by_key(|(life, _)| self.end_sizes[life].0);
         let size = |life| self.start_sizes[&life] + self.end_sizes[&life].1;
@@ -66,21 +67,26 @@ impl Model {
                 self.release(ix);
                 continue;
             }
-            let mut untold = plugin.untold;
+            let (mut entries, mut events) = plugin.untold;
             while let Some((life, since, _)) = self.owed(ix).first().copied()
                 && (since + kept.seconds <= now || self.owed_bytes(ix) > kept.bytes)
             {
-                self.close_entry(ix, life, Outcome::Rejected);
-                self.plugins.get_mut(&ix).unwrap().expired.insert(life);
-                self.expired += 1;
-                untold += 1;
+                if self.plugins[&ix].wanted.contains(&life) {
+                    self.cancel(ix, life); // it was not handed the start: that is lost, and the end
+                    events += 2;
+                } else {
+                    self.close_entry(ix, life, Outcome::Rejected);
+                    self.plugins.get_mut(&ix).unwrap().expired.insert(life);
+                    self.expired += 1;
+                    entries += 1;
+                }
             }
-            self.count_untold(ix, untold);
+            self.count_untold(ix, (entries, events));
         }
     }
 
-    /// So many entries expired that the plugin was not told of.
-    pub(in crate::machine::tests) fn count_untold(&mut self, ix: usize, untold: u64) {
+    /// So many entries and other events expired that the plugin was not told of.
+    pub(in crate::machine::tests) fn count_untold(&mut self, ix: usize, untold: (u64, u64)) {
         let was = std::mem::replace(&mut self.plugins.get_mut(&ix).unwrap().untold, untold);
         if was != untold {
             self.counts.push((ix, was));
@@ -104,12 +110,6 @@ impl Model {
             let known = plugin.away_since.filter(|_| !unleft.contains(ix));
             plugin.away_since = Some(known.unwrap_or(ran));
         }
-        // What was decided in the same second: only the second is durable.
-        let ended = self.lives.iter().filter_map(|(life, held)| Some((held.end.as_ref()?.since, *life)));
-        let ended: BTreeSet<_> = ended.collect();
-        for ((_, life), place) in ended.into_iter().zip(0..) {
-            self.end_sizes.get_mut(&life).unwrap().0 = place;
-        }
         Ok(())
     }
 
@@ -117,7 +117,8 @@ impl Model {
     pub(in crate::machine::tests) fn forget(&mut self, ix: usize) -> Result<(u64, u64), ()> {
         let known = self.plugins.get(&ix).filter(|plugin| plugin.stream.is_none() && !self.stopping);
         let entries = known.ok_or(())?.entries.len() as u64;
-        let owed = self.owed(ix).len() as u64;
+        let owed =
+            self.plugins[&ix].entries.keys().filter(|life| self.lives[life].end.is_some()).count() as u64;
         self.release(ix);
         Ok((entries, owed))
     }

@@ -11,7 +11,7 @@ pub(in crate::machine::tests) fn observe_silence(model: &Model, ix: usize) -> Ch
     let plugin = &model.plugins[&ix];
     let stream = plugin.stream.as_ref().unwrap();
     rule!(stream.welcomed, "no Welcome");
-    rule!(plugin.untold == 0, "it was not told of {} that expired", plugin.untold);
+    rule!(plugin.untold == (0, 0), "it was not told of {:?} that expired", plugin.untold);
     rule!(stream.notices.is_empty(), "due are {:?}", stream.notices);
     rule!(stream.stops.is_empty(), "due are {:?}", stream.stops);
     rule!(stream.summaries.is_empty(), "due are {:?}", stream.summaries);

@@ -6,12 +6,15 @@ use prost::Message;
 use redb::{ReadableTable as _, WriteTransaction};
 
 use super::{
-    rows::{EndRow, EndedRow, GatewayRow, LifeRow, SubscriberRow, state_of},
+    rows::{EndRow, EndedRow, GatewayRow, KeptRow, LifeRow, LotRow, SubscriberRow, state_of},
     tables::{self, Meta},
 };
-use crate::settle::journal::{
-    SubscriberNumber,
-    image::{EndImage, EntryState, Image, LifeImage},
+use crate::settle::{
+    backlog::{LotId, Parts},
+    journal::{
+        SubscriberNumber,
+        image::{EndImage, EntryState, Image, LifeImage},
+    },
 };
 
 type Entries = BTreeMap<(u64, SubscriberNumber), EntryState>;
@@ -21,12 +24,16 @@ type Entries = BTreeMap<(u64, SubscriberNumber), EntryState>;
 pub(super) struct Loaded {
     /// Without what means nothing.
     pub(super) image: Image,
-    /// The size of the rows in `lives` and `ends`, in bytes.
+    /// The size of the rows in `lives`, `ends` and `lots`, in bytes.
     pub(super) bytes: u64,
     /// Entries whose life or subscriber is not known.
     pub(super) stray_entries: Vec<(u64, SubscriberNumber)>,
     /// Ends whose life is not known.
     pub(super) stray_ends: Vec<u64>,
+    /// What is kept of a lot, or for a subscriber, that is not known.
+    pub(super) stray_kept: Vec<(LotId, SubscriberNumber)>,
+    /// Lots that nobody keeps.
+    pub(super) stray_lots: Vec<LotId>,
 }
 
 /// Reads all tables.
@@ -34,13 +41,21 @@ pub(super) struct Loaded {
 /// # Errors
 /// The system refuses, or a row makes no sense.
 pub(super) fn load(transaction: &WriteTransaction, meta: &Meta) -> Result<Loaded, redb::Error> {
-    let mut loaded =
-        Loaded { image: meta.image(), bytes: 0, stray_entries: Vec::new(), stray_ends: Vec::new() };
+    let mut loaded = Loaded {
+        image: meta.image(),
+        bytes: 0,
+        stray_entries: Vec::new(),
+        stray_ends: Vec::new(),
+        stray_kept: Vec::new(),
+        stray_lots: Vec::new(),
+    };
     loaded.gateways(transaction)?;
     loaded.subscribers(transaction)?;
     loaded.lives(transaction)?;
     loaded.ends(transaction)?;
     loaded.entries(transaction)?;
+    loaded.lots(transaction)?;
+    loaded.kept(transaction)?;
     Ok(loaded)
 }
 
@@ -54,6 +69,46 @@ impl Loaded {
         let mut ends = transaction.open_table(tables::ENDS)?;
         for end in &self.stray_ends {
             ends.remove(end)?;
+        }
+        let mut kept = transaction.open_table(tables::KEPT)?;
+        for part in &self.stray_kept {
+            kept.remove(part)?;
+        }
+        let mut lots = transaction.open_table(tables::LOTS)?;
+        for lot in &self.stray_lots {
+            lots.remove(lot)?;
+        }
+        Ok(())
+    }
+
+    fn lots(&mut self, transaction: &WriteTransaction) -> Result<(), redb::Error> {
+        for row in transaction.open_table(tables::LOTS)?.iter()? {
+            let (lot, row) = row?;
+            self.bytes += row.value().len() as u64;
+            let row: LotRow = decode(row.value(), || format!("lots: {}", lot.value()))?;
+            self.image.lots.insert(lot.value(), row.into());
+        }
+        Ok(())
+    }
+
+    fn kept(&mut self, transaction: &WriteTransaction) -> Result<(), redb::Error> {
+        let Self { image, stray_kept, stray_lots, .. } = self;
+        for row in transaction.open_table(tables::KEPT)?.iter()? {
+            let (key, row) = row?;
+            let (lot, subscriber) = key.value();
+            let name = || format!("kept: {lot}, {subscriber}");
+            let row: KeptRow = decode(row.value(), name)?;
+            let parts = Parts::try_from(row).map_err(|why| unsound(name(), why))?;
+            if image.lots.contains_key(&lot) && image.subscribers.contains_key(&subscriber) {
+                image.kept.insert((lot, subscriber), parts);
+            } else {
+                stray_kept.push((lot, subscriber));
+            }
+        }
+        let keeps = |lot: LotId| image.kept.range((lot, 0)..=(lot, SubscriberNumber::MAX)).next().is_some();
+        stray_lots.extend(image.lots.keys().copied().filter(|lot| !keeps(*lot)));
+        for lot in stray_lots {
+            image.lots.remove(lot);
         }
         Ok(())
     }

@@ -6,9 +6,13 @@ use prost::Message;
 
 use crate::{
     emit::boots::HeldStop,
-    settle::journal::{
-        RanSeconds,
-        image::{EndImage, EndedImage, EntryState, GatewayImage, LifeImage, SubscriberImage},
+    queue::Lost,
+    settle::{
+        backlog::Parts,
+        journal::{
+            RanSeconds, Untold,
+            image::{EndImage, EndedImage, EntryState, GatewayImage, LifeImage, LotImage, SubscriberImage},
+        },
     },
 };
 
@@ -61,6 +65,20 @@ pub(super) struct SubscriberRow {
     pub(super) away_since: Option<RanSeconds>,
     #[prost(uint64, tag = "4")]
     pub(super) expired: u64,
+    #[prost(uint64, tag = "5")]
+    pub(super) expired_events: u64,
+    #[prost(uint64, tag = "6")]
+    pub(super) expired_events_bytes: u64,
+    #[prost(uint64, tag = "7")]
+    pub(super) expired_bytes: u64,
+}
+
+impl SubscriberRow {
+    pub(super) fn set_expired(&mut self, untold: Untold) {
+        let Untold { entries, events } = untold;
+        (self.expired, self.expired_bytes) = (entries.events, entries.bytes);
+        (self.expired_events, self.expired_events_bytes) = (events.events, events.bytes);
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -73,6 +91,8 @@ pub(super) struct LifeRow {
     pub(super) wanted: Vec<u32>,
     #[prost(uint32, tag = "4")]
     pub(super) started: RanSeconds,
+    #[prost(uint64, tag = "5")]
+    pub(super) position: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -83,6 +103,25 @@ pub(super) struct EndRow {
     pub(super) reason: i32,
     #[prost(uint32, tag = "3")]
     pub(super) decided: RanSeconds,
+    #[prost(uint64, tag = "4")]
+    pub(super) position: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct LotRow {
+    #[prost(uint64, repeated, tag = "1")]
+    pub(super) positions: Vec<u64>,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) events: Bytes,
+    #[prost(uint32, tag = "3")]
+    pub(super) taken_in: RanSeconds,
+}
+
+/// Which events of a lot are kept: the first and the last place of each part, one behind the other.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct KeptRow {
+    #[prost(uint64, repeated, tag = "1")]
+    pub(super) places: Vec<u64>,
 }
 
 impl From<&HeldStop> for StopRow {
@@ -128,7 +167,10 @@ impl From<SubscriberRow> for SubscriberImage {
             hello: row.hello.unwrap_or_default(),
             stream_epoch: row.stream_epoch,
             away_since: row.away_since,
-            expired: row.expired,
+            expired: Untold {
+                entries: Lost { events: row.expired, bytes: row.expired_bytes },
+                events: Lost { events: row.expired_events, bytes: row.expired_events_bytes },
+            },
         }
     }
 }
@@ -140,6 +182,7 @@ impl From<LifeRow> for LifeImage {
             start: row.start,
             wanted: row.wanted.into(),
             started: row.started,
+            position: row.position,
             end: None,
         }
     }
@@ -149,7 +192,32 @@ impl TryFrom<EndRow> for EndImage {
     type Error = String;
 
     fn try_from(row: EndRow) -> Result<Self, String> {
-        Ok(Self { reason: reason(row.reason)?, event: row.event, decided: row.decided })
+        let EndRow { event, decided, position, .. } = row;
+        Ok(Self { reason: reason(row.reason)?, event, decided, position })
+    }
+}
+
+impl From<LotRow> for LotImage {
+    fn from(row: LotRow) -> Self {
+        Self { positions: row.positions.into(), events: row.events, taken_in: row.taken_in }
+    }
+}
+
+impl From<&Parts> for KeptRow {
+    fn from(parts: &Parts) -> Self {
+        Self { places: parts.iter().flat_map(|(first, last)| [*first, *last]).collect() }
+    }
+}
+
+impl TryFrom<KeptRow> for Parts {
+    type Error = String;
+
+    fn try_from(row: KeptRow) -> Result<Self, String> {
+        let (parts, rest) = row.places.as_chunks::<2>();
+        if !rest.is_empty() {
+            return Err("a part has a first place, and no last".to_owned());
+        }
+        Ok(parts.iter().map(|[first, last]| (*first, *last)).collect())
     }
 }
 

@@ -6,7 +6,10 @@ use uuid::Uuid;
 use super::FORMAT;
 use crate::{
     emit::boots::GatewayIx,
-    settle::journal::{RanSeconds, SubscriberNumber, image::Image},
+    settle::{
+        backlog::LotId,
+        journal::{RanSeconds, SubscriberNumber, image::Image},
+    },
 };
 
 /// A row that is a protobuf message.
@@ -21,6 +24,9 @@ pub(super) const SUBSCRIBERS: TableDefinition<'_, SubscriberNumber, Row> =
 pub(super) const LIVES: TableDefinition<'_, u64, Row> = TableDefinition::new("lives");
 pub(super) const ENDS: TableDefinition<'_, u64, Row> = TableDefinition::new("ends");
 pub(super) const ENTRIES: TableDefinition<'_, (u64, SubscriberNumber), u8> = TableDefinition::new("entries");
+
+pub(super) const LOTS: TableDefinition<'_, LotId, Row> = TableDefinition::new("lots");
+pub(super) const KEPT: TableDefinition<'_, (LotId, SubscriberNumber), Row> = TableDefinition::new("kept");
 
 /// The size of a row in `entries`, in bytes.
 pub(super) const ENTRY_BYTES: u64 = 13;

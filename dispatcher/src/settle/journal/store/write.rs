@@ -7,14 +7,17 @@ use prost::Message;
 use redb::{Key, ReadableTable as _, Table, TableDefinition, Value, WriteTransaction};
 
 use super::{
-    rows::{EndRow, EndedRow, GatewayRow, LifeRow, SubscriberRow, state_byte},
+    rows::{EndRow, EndedRow, GatewayRow, KeptRow, LifeRow, LotRow, SubscriberRow, state_byte},
     tables::{self, name},
 };
 use crate::{
     emit::boots::{GatewayIx, MAX_BOOTS_OVER},
-    settle::journal::{
-        RanSeconds, Record, SubscriberNumber,
-        image::{EntryState, Image},
+    settle::{
+        backlog::{LotId, Parts},
+        journal::{
+            RanSeconds, Record, SubscriberNumber,
+            image::{EntryState, Image},
+        },
     },
 };
 
@@ -25,7 +28,7 @@ pub(super) struct Tally {
     subscriber: SubscriberNumber,
     /// The number of the newest in `ended`.
     ended: HashMap<GatewayIx, u64>,
-    /// The size of the rows in `lives` and `ends`, in bytes.
+    /// The size of the rows in `lives`, `ends` and `lots`, in bytes.
     bytes: u64,
 }
 
@@ -38,7 +41,7 @@ impl Tally {
         Self { incarnation: image.incarnation, subscriber: image.subscriber, ended: ended.collect(), bytes }
     }
 
-    /// The size of the rows in `lives` and `ends`, in bytes.
+    /// The size of the rows in `lives`, `ends` and `lots`, in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -77,6 +80,8 @@ struct Writing<'t> {
     lives: Option<Table<'t, u64, &'static [u8]>>,
     ends: Option<Table<'t, u64, &'static [u8]>>,
     entries: Option<Table<'t, (u64, SubscriberNumber), u8>>,
+    lots: Option<Table<'t, LotId, &'static [u8]>>,
+    kept: Option<Table<'t, (LotId, SubscriberNumber), &'static [u8]>>,
     /// A row on its way.
     row: Vec<u8>,
 }
@@ -103,6 +108,8 @@ impl<'t> Writing<'t> {
             lives: None,
             ends: None,
             entries: None,
+            lots: None,
+            kept: None,
             row: Vec::new(),
         }
     }
@@ -119,12 +126,14 @@ impl<'t> Writing<'t> {
                 emitters.insert((*gateway, &**emitter), publish_seq)?;
                 Ok(())
             }
-            Record::Started { incarnation, gateway, event, wanted, ran } => {
-                let (start, wanted) = (event.clone(), wanted.to_vec());
-                self.started(*incarnation, &LifeRow { gateway: *gateway, start, wanted, started: *ran })
+            Record::Started { incarnation, gateway, event, wanted, ran: started, position } => {
+                let (gateway, start, wanted) = (*gateway, event.clone(), wanted.to_vec());
+                let (started, position) = (*started, *position);
+                self.started(*incarnation, &LifeRow { gateway, start, wanted, started, position })
             }
-            Record::Decided { incarnation, event, reason, ran } => {
-                let row = EndRow { event: event.clone(), reason: (*reason).into(), decided: *ran };
+            Record::Decided { incarnation, event, reason, ran: decided, position } => {
+                let (event, reason) = (event.clone(), (*reason).into());
+                let row = EndRow { event, reason, decided: *decided, position: *position };
                 self.decided(*incarnation, &row)
             }
             Record::Forgotten { incarnation } => self.forgotten(*incarnation),
@@ -152,12 +161,18 @@ impl<'t> Writing<'t> {
                 self.entry(*incarnation, *subscriber, EntryState::Closed)
             }
             Record::Expired { subscriber, untold } => {
-                self.subscriber(*subscriber, |row| row.expired = *untold)
+                self.subscriber(*subscriber, |row| row.set_expired(*untold))
             }
             Record::Unsubscribed { subscriber } => {
                 self.transaction.open_table(tables::SUBSCRIBERS)?.remove(subscriber)?;
                 Ok(())
             }
+            Record::Lot { lot, positions, events, ran, kept_for } => {
+                let (positions, events) = (positions.to_vec(), events.clone());
+                self.lot(*lot, &LotRow { positions, events, taken_in: *ran }, kept_for)
+            }
+            Record::LotSettled { subscriber, lot, left } => self.kept(*lot, *subscriber, left),
+            Record::LotForgotten { lot } => self.lot_forgotten(*lot),
         }
     }
 
@@ -235,8 +250,12 @@ impl<'t> Writing<'t> {
         self.tally.subscriber = self.tally.subscriber.max(subscriber);
         let mut subscribers = self.transaction.open_table(tables::SUBSCRIBERS)?;
         let known: Option<SubscriberRow> = read(&subscribers, subscriber)?;
-        let expired = known.map_or(0, |row| row.expired);
-        let row = SubscriberRow { hello: Some(hello.clone()), stream_epoch, away_since: None, expired };
+        let row = SubscriberRow {
+            hello: Some(hello.clone()),
+            stream_epoch,
+            away_since: None,
+            ..known.unwrap_or_default()
+        };
         subscribers.insert(subscriber, &*row.encode_to_vec())?;
         Ok(())
     }
@@ -267,6 +286,38 @@ impl<'t> Writing<'t> {
     }
 }
 
+/// What retention ALL keeps.
+impl Writing<'_> {
+    fn lot(
+        &mut self,
+        lot: LotId,
+        row: &LotRow,
+        kept_for: &[(SubscriberNumber, Parts)],
+    ) -> Result<(), redb::Error> {
+        let lots = opened(&mut self.lots, self.transaction, tables::LOTS)?;
+        put(lots, lot, row, &mut self.row, &mut self.tally.bytes)?;
+        kept_for.iter().try_for_each(|(subscriber, parts)| self.kept(lot, *subscriber, parts))
+    }
+
+    fn kept(&mut self, lot: LotId, subscriber: SubscriberNumber, parts: &Parts) -> Result<(), redb::Error> {
+        let kept = opened(&mut self.kept, self.transaction, tables::KEPT)?;
+        if parts.is_empty() {
+            kept.remove((lot, subscriber))?;
+        } else {
+            kept.insert((lot, subscriber), &*KeptRow::from(parts).encode_to_vec())?;
+        }
+        Ok(())
+    }
+
+    fn lot_forgotten(&mut self, lot: LotId) -> Result<(), redb::Error> {
+        let lots = opened(&mut self.lots, self.transaction, tables::LOTS)?;
+        take(lots, lot, &mut self.tally.bytes)?;
+        let all = (lot, SubscriberNumber::MIN)..=(lot, SubscriberNumber::MAX);
+        opened(&mut self.kept, self.transaction, tables::KEPT)?.retain_in(all, |_, _| false)?;
+        Ok(())
+    }
+}
+
 /// Refuses the gateway's present boot from now on.
 fn boot_over(row: &mut GatewayRow) {
     if !row.over.contains(&row.boot) {
@@ -286,10 +337,10 @@ where
     Ok(Some(R::decode(row.value()).map_err(|error| redb::Error::Corrupted(error.to_string()))?))
 }
 
-/// Writes a row of a life, and counts it.
+/// Writes a row of a life or a lot, and counts it.
 fn put(
     table: &mut Table<'_, u64, &'static [u8]>,
-    incarnation: u64,
+    number: u64,
     row: &impl Message,
     buffer: &mut Vec<u8>,
     bytes: &mut u64,
@@ -297,19 +348,15 @@ fn put(
     buffer.clear();
     row.encode_raw(buffer);
     *bytes += buffer.len() as u64;
-    if let Some(older) = table.insert(incarnation, buffer.as_slice())? {
+    if let Some(older) = table.insert(number, buffer.as_slice())? {
         *bytes -= older.value().len() as u64;
     }
     Ok(())
 }
 
-/// Deletes a row of a life, and counts it.
-fn take(
-    table: &mut Table<'_, u64, &'static [u8]>,
-    incarnation: u64,
-    bytes: &mut u64,
-) -> Result<(), redb::Error> {
-    if let Some(older) = table.remove(incarnation)? {
+/// Deletes a row of a life or a lot, and counts it.
+fn take(table: &mut Table<'_, u64, &'static [u8]>, number: u64, bytes: &mut u64) -> Result<(), redb::Error> {
+    if let Some(older) = table.remove(number)? {
         *bytes -= older.value().len() as u64;
     }
     Ok(())

@@ -30,7 +30,7 @@ const EVENT: usize = 200;
 
 fn started(incarnation: u64) -> Record {
     let event = Bytes::from(vec![7; EVENT]);
-    Record::Started { incarnation, gateway: 0, event, wanted: [1].into(), ran: 1 }
+    Record::Started { incarnation, gateway: 0, event, wanted: [1].into(), ran: 1, position: 1 }
 }
 
 fn entry(incarnation: u64) -> Record {
@@ -39,7 +39,7 @@ fn entry(incarnation: u64) -> Record {
 
 fn decided(incarnation: u64) -> Record {
     let event = Bytes::from(vec![8; EVENT]);
-    Record::Decided { incarnation, event, reason: SessionEndReason::Shutdown, ran: 1 }
+    Record::Decided { incarnation, event, reason: SessionEndReason::Shutdown, ran: 1, position: 2 }
 }
 
 fn forgotten(incarnation: u64) -> Record {

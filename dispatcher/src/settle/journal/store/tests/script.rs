@@ -7,9 +7,13 @@ use hookwire_protocol::v1::{GatewayStop, SessionEndReason, subscribe_request::He
 
 use crate::{
     emit::boots::{GatewayIx, HeldStop},
-    settle::journal::{
-        RanSeconds, Record, SubscriberNumber,
-        image::{EntryState, Image},
+    queue::Lost,
+    settle::{
+        backlog::Parts,
+        journal::{
+            RanSeconds, Record, SubscriberNumber, Untold,
+            image::{EntryState, Image},
+        },
     },
 };
 
@@ -45,7 +49,7 @@ impl Script {
         if self.image.subscribers.is_empty() {
             return self.subscribed(self.image.subscriber + 1, b);
         }
-        match kind % 32 {
+        match kind % 38 {
             0 => self.boot((a % 3).min(self.image.gateways.len()) as GatewayIx),
             1 => Record::BootOver { gateway: self.gateway(a) },
             2 => Record::GatewayStop { gateway: self.gateway(a), said: said(b), told: b.is_multiple_of(3) },
@@ -55,13 +59,16 @@ impl Script {
             9 => self.subscribed(self.image.subscriber + 1, b),
             10 => self.subscribed(self.subscriber(a), b),
             11 => Record::Left { subscriber: self.subscriber(a), ran: b as RanSeconds },
-            12 => Record::Expired { subscriber: self.subscriber(a), untold: b as u64 },
+            12 => Record::Expired { subscriber: self.subscriber(a), untold: untold(b) },
             13 if self.image.subscribers.len() > 1 => Record::Unsubscribed { subscriber: self.subscriber(a) },
             14..=17 => self.decided(a, b),
             18..=20 => self.entry(a, b, EntryState::Open),
             21 | 22 => self.entry(a, b, EntryState::StartSettled),
             23 | 24 => self.entry(a, b, EntryState::Closed),
             25..=27 => self.forgotten(a, b),
+            32 | 33 => self.lot(a, b),
+            34..=36 => self.lot_settled(a, b),
+            37 => self.lot_forgotten(a, b),
             _ => self.started(a, b),
         }
     }
@@ -117,6 +124,7 @@ impl Script {
             event: event(a, b),
             wanted: self.image.subscribers.keys().copied().take(b % 4).collect(),
             ran: b as RanSeconds,
+            position: self.image.last_position() + 1,
         }
     }
 
@@ -130,6 +138,7 @@ impl Script {
             event: event(b, a),
             reason: REASONS[b % REASONS.len()],
             ran: b as RanSeconds,
+            position: self.image.last_position() + 1,
         }
     }
 
@@ -143,6 +152,33 @@ impl Script {
             EntryState::StartSettled => Record::StartSettled { subscriber, incarnation },
             EntryState::Closed => Record::Closed { subscriber, incarnation },
         }
+    }
+
+    fn lot(&self, a: usize, b: usize) -> Record {
+        let lot = self.image.last_position() + 1;
+        let positions: Box<[u64]> = (lot..=lot + (b % 4) as u64).collect();
+        let keepers = self.image.subscribers.keys().skip(a % self.image.subscribers.len()).take(2);
+        let all = Parts::from([(lot, positions[positions.len() - 1])]);
+        let kept_for = keepers.map(|subscriber| (*subscriber, all.clone())).collect();
+        Record::Lot { lot, positions, events: event(a, b), ran: b as RanSeconds, kept_for }
+    }
+
+    /// Of what a subscriber keeps of a lot, the first event goes.
+    fn lot_settled(&self, a: usize, b: usize) -> Record {
+        if self.image.kept.is_empty() {
+            return self.lot(a, b);
+        }
+        let (lot, subscriber) = nth(&self.image.kept, a);
+        let (first, last) = self.image.kept[&(lot, subscriber)][0];
+        let left = if first == last { Parts::default() } else { Parts::from([(first + 1, last)]) };
+        Record::LotSettled { subscriber, lot, left }
+    }
+
+    fn lot_forgotten(&self, a: usize, b: usize) -> Record {
+        if self.image.lots.is_empty() {
+            return self.lot(a, b);
+        }
+        Record::LotForgotten { lot: nth(&self.image.lots, a) }
     }
 
     fn forgotten(&self, a: usize, b: usize) -> Record {
@@ -159,6 +195,14 @@ fn nth<K: Copy, V>(map: &BTreeMap<K, V>, a: usize) -> K {
 
 fn event(a: usize, b: usize) -> Bytes {
     vec![b as u8; SIZES[a % SIZES.len()]].into()
+}
+
+fn untold(b: usize) -> Untold {
+    let (entries, events) = (b as u64, b as u64 % 7);
+    Untold {
+        entries: Lost { events: entries, bytes: 9 * entries },
+        events: Lost { events, bytes: 5 * events },
+    }
 }
 
 fn said(b: usize) -> Option<HeldStop> {
@@ -183,11 +227,13 @@ pub(super) fn images(commits: &[Vec<Record>]) -> Vec<Image> {
     images.into_iter().map(meaning).collect()
 }
 
-/// An image without what means nothing: entries of nobody or of no life, and by how much the numbers of ended
+/// An image without what means nothing: entries of nobody or of no life, lots that nobody keeps, and by how much the numbers of ended
 /// sessions differ.
 pub(super) fn meaning(mut image: Image) -> Image {
-    let Image { lives, subscribers, entries, .. } = &mut image;
+    let Image { lives, subscribers, entries, lots, kept, .. } = &mut image;
     entries.retain(|(life, subscriber), _| lives.contains_key(life) && subscribers.contains_key(subscriber));
+    kept.retain(|(lot, subscriber), _| lots.contains_key(lot) && subscribers.contains_key(subscriber));
+    lots.retain(|lot, _| kept.keys().any(|(of, _)| of == lot));
     for gateway in image.gateways.values_mut() {
         let mut ended: Vec<_> = gateway.ended.values_mut().collect();
         ended.sort_by_key(|ended| ended.number);

@@ -32,6 +32,7 @@ fn start(store: &mut Store, lives: RangeInclusive<u64>) {
         event: event.clone(),
         wanted: Box::default(),
         ran: 1,
+        position: incarnation,
     };
     store.commit(&lives.map(started).collect::<Vec<_>>(), 1).unwrap();
 }
