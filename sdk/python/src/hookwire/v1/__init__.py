@@ -1,0 +1,1 @@
+"""The wire's own messages, generated from `proto/hookwire/v1`: every field is commented there."""

@@ -1,0 +1,5 @@
+"""The package's own version."""
+
+from importlib.metadata import version
+
+VERSION = version("hookwire")
