@@ -32,7 +32,7 @@ def run_in(context: contextvars.Context, coroutine: Coroutine[Any, Any, T]) -> G
         while True:
             try:
                 value = yield waits_for
-            except BaseException as error:  # noqa: PERF203 - whatever it is, it is the coroutine's
+            except BaseException as error:  # noqa: BLE001, PERF203 - whatever it is, it is the coroutine's
                 waits_for = context.run(coroutine.throw, error)
             else:
                 waits_for = context.run(coroutine.send, value)

@@ -16,7 +16,7 @@ from hookwire.address import resolve
 from hookwire.errors import Displaced
 from hookwire.link import Dial, dialer
 from hookwire.routes import Author, DrainHandler, Handler, Routes, SweepHandler
-from hookwire.run import Settings, live
+from hookwire.run import Life
 from hookwire.store import MemoryStore, Store
 from hookwire.v1 import hook_service_pb2 as wire
 from hookwire.v1.hook_service_pb2 import SubscribeRequest
@@ -92,7 +92,7 @@ class Plugin:
         self._concurrency = concurrency
         self._grace = _seconds(grace)
         self._store = MemoryStore() if store is None else store
-        self._stop: asyncio.Event | None = None
+        self._life: Life | None = None
         self._remember_all = retention is not None and retention.kind == "ALL"
         self._hello = SubscribeRequest.Hello(
             subscriber_id=name,
@@ -101,7 +101,7 @@ class Plugin:
             filter=wire.Filter(agents=agents, keys=keys),
             max_in_flight=max_in_flight,
             retention=None if retention is None else _retention(retention),
-            when_full=wire.WhenFull.Value(f"WHEN_FULL_{when_full}"),
+            when_full=f"WHEN_FULL_{when_full}",
             client_name="hookwire-sdk-python",
             client_version=VERSION,
         )
@@ -174,31 +174,29 @@ class Plugin:
         Raises InvalidAddress; Refused, when the dispatcher does not want the plugin as it is; Displaced, when another
         process of its name takes its place.
         """
-        await self.serve_over(dialer(resolve(self.address)))
+        await self._live(self.life(dialer(resolve(self.address))))
 
-    async def serve_over(self, dial: Dial) -> None:
-        """Serves over a transport of one's own, as `hookwire.testing` does."""
-        if self._stop is not None:
+    async def _live(self, life: Life) -> None:
+        if self._life is not None:
             raise RuntimeError("the plugin is being served already")
+        self._life = life
+        try:
+            await life.run()
+        finally:
+            self._life = None
+
+    def life(self, dial: Dial) -> Life:
+        """A life over a transport of one's own, for `hookwire.testing`. Raises RuntimeError where there is no handler."""
         if not self._routes.globs:
             raise RuntimeError("no handler: call on() at least once")
         self._hello.hooks[:] = self._routes.globs
         work = Work(self._routes, self._store, concurrency=self._concurrency, remember_all=self._remember_all)
-        self._stop = asyncio.Event()
-        life = asyncio.create_task(live(Settings(dial, self._hello, self._grace), work, self._stop))
-        try:
-            await asyncio.shield(life)
-        except asyncio.CancelledError:
-            self.stop()
-            await life
-            raise
-        finally:
-            self._stop = None
+        return Life(dial, self._hello, work, self._grace)
 
     def stop(self) -> None:
         """Has `serve` stop. To be called where the event loop runs; nothing happens while nothing is served."""
-        if self._stop is not None:
-            self._stop.set()
+        if self._life is not None:
+            self._life.stop()
 
 
 def _seconds(duration: float | timedelta) -> float:
@@ -208,7 +206,7 @@ def _seconds(duration: float | timedelta) -> float:
 def _retention(retention: Retention) -> wire.Retention:
     age = 0.0 if retention.max_age is None else _seconds(retention.max_age)
     return wire.Retention(
-        kind=wire.RetentionKind.Value(f"RETENTION_KIND_{retention.kind}"),
+        kind=f"RETENTION_KIND_{retention.kind}",
         max_age_ms=math.ceil(age * 1000),
         max_bytes=retention.max_bytes or 0,
     )

@@ -10,6 +10,7 @@ from contextlib import suppress
 from hookwire.errors import Displaced, Lost
 from hookwire.event import Batch, StreamFacts, read_kind
 from hookwire.link import Dial, Link
+from hookwire.losses import Losses, name
 from hookwire.sweep import Sweep
 from hookwire.v1 import hook_service_pb2 as wire
 from hookwire.v1.hook_service_pb2 import SubscribeRequest, SubscribeResponse
@@ -69,12 +70,8 @@ def by_goodbye(goodbye: SubscribeResponse.Goodbye) -> Lost | Displaced:
     """What a dispatcher's Goodbye means."""
     if goodbye.reason == wire.GOODBYE_REASON_DISPLACED:
         return Displaced(goodbye.text)
-    why = f"goodbye: {_name(wire.GoodbyeReason, goodbye.reason)} {goodbye.text}".rstrip()
+    why = f"goodbye: {name(wire.GoodbyeReason, goodbye.reason)} {goodbye.text}".rstrip()
     return Lost(why, wait=goodbye.reconnect_after_ms / 1000)
-
-
-def _name(enum: type[wire.GoodbyeReason] | type[wire.GapCause], value: int) -> str:
-    return enum.Name(value) if value in enum.values() else str(value)
 
 
 class Stream:
@@ -88,6 +85,7 @@ class Stream:
         self._announced = announced
         # Lives that were named so far: until CaughtUp.
         self._named: set[int] | None = set()
+        self._losses = Losses()
         self._leaving = False
         self._finished = False
 
@@ -106,6 +104,7 @@ class Stream:
                 reading.result()  # raises
             await self._leave(reading, grace)
         finally:
+            self._losses.tell()
             self._work.end_stream()
             await _cancel(reading, writing, stopping)
             await self._link.close()
@@ -164,7 +163,7 @@ class Stream:
             self._facts.drains.pop(summary.gateway_id, None)
             logger.info("drained: %s, %d owed, %d carried over", summary.gateway_id, summary.owed, summary.carried_over)
         elif kind == "gap":
-            _warn_of(message.gap)
+            self._losses.warn_of(message.gap)
         elif kind == "welcome":
             logger.warning("a second Welcome, ignored")
 
@@ -186,14 +185,6 @@ class Stream:
         logger.info("drain: %s, %d ends owed, %d ms", notice.gateway_id, notice.ends_owed, notice.budget_ms)
         self._facts.drains[notice.gateway_id] = time.monotonic() + notice.budget_ms / 1000
         self._work.drain_notice(notice)
-
-
-def _warn_of(gap: wire.Gap) -> None:
-    if gap.cause == wire.GAP_CAUSE_EXPIRED:
-        logger.warning("expired: the ends of %d sessions will not come", gap.count)
-    else:
-        cause = _name(wire.GapCause, gap.cause)
-        logger.warning("events lost: %d, of %d bytes, %s", gap.count, gap.bytes, cause)
 
 
 async def _cancel(*tasks: asyncio.Task[object]) -> None:

@@ -19,12 +19,13 @@ from functools import partial
 from hookwire.acks import Acks
 from hookwire.answer import OK, Answer, Reject, Retry, of_exception, read_answer
 from hookwire.context import enter_trace, run_in
-from hookwire.event import Batch, Event, StreamFacts, WireEvent, is_lifecycle
+from hookwire.event import Batch, Event, StreamFacts, is_lifecycle
 from hookwire.lanes import Lanes, Turn
 from hookwire.routes import Author, Routes
 from hookwire.store import Store
 from hookwire.sweep import Sweep
 from hookwire.threads import Threads
+from hookwire.v1.event_pb2 import Event as WireEvent
 from hookwire.v1.hook_service_pb2 import Ack, DrainNotice
 
 logger = logging.getLogger("hookwire")
@@ -92,7 +93,7 @@ class Work:
         self._workers: set[asyncio.Task[None]] = set()
         self._beginning = False  # there is a worker that has not begun yet
         self._beside: set[asyncio.Task[None]] = set()  # the author's code for drains
-        self._sweep: CaughtUp | None = None  # due, or running
+        self._caught_up: CaughtUp | None = None  # due, or running
         self._cut_off = False
         self._threads: Threads[Answer] = Threads(min(concurrency, THREADS))
         self._context = contextvars.copy_context()
@@ -111,8 +112,8 @@ class Work:
             delivery.seqs = ()
         self._stream.over = True
         self._stream.drains.clear()
-        if self._sweep is not None and not self._sweep.runs:
-            self._sweep = None
+        if self._caught_up is not None and not self._caught_up.runs:
+            self._caught_up = None
 
     def take_batch(self, first_seq: int, batch: Batch, events: Iterable[WireEvent]) -> None:
         """Takes events in that came together, with consecutive numbers."""
@@ -135,10 +136,8 @@ class Work:
 
     def caught_up(self, sweep: Sweep) -> None:
         """Replay is over: the store forgets and the author sweeps, when all that came before is done."""
-        caught_up = CaughtUp(sweep)
-        if self.sweeps():
-            self._sweep = caught_up
-        self._lanes.push(caught_up)
+        self._caught_up = CaughtUp(sweep)
+        self._lanes.push(self._caught_up)
         self._have_worker()
 
     def drain_notice(self, notice: DrainNotice) -> None:
@@ -151,14 +150,15 @@ class Work:
 
     # What the stream asks.
 
-    def sweeps(self) -> bool:
-        """Whether the author wants to know when replay is over."""
-        return self._routes.sweep is not None
-
     def has_room(self) -> bool:
         """Whether more may be read. Nothing behind a sweep is, before that is over."""
         in_hand = len(self._lanes) + len(self._beside)
-        return in_hand < IN_HAND and self._acks.exceptions() < UNSENT and self._sweep is None
+        sweeping = self._routes.sweep is not None and not self.is_caught_up()
+        return in_hand < IN_HAND and self._acks.exceptions() < UNSENT and not sweeping
+
+    def is_caught_up(self) -> bool:
+        """Whether no CaughtUp is waited for."""
+        return self._caught_up is None
 
     def has_answers(self) -> bool:
         """Whether an Ack is due."""
@@ -293,7 +293,7 @@ class Work:
             logger.exception("the store failed to forget")
         if self._routes.sweep is not None:
             await self._tell("on_sweep", self._routes.sweep, sweep)
-            self._sweep = None
+        self._caught_up = None
 
     async def _tell(self, what: str, author: Author, news: DrainNotice | Sweep) -> None:
         """Calls what is no handler of an event: nobody waits for its answer."""
