@@ -178,7 +178,7 @@ async def test_a_plain_def_may_block_and_keeps_the_order() -> None:
         await settled()
         assert not starting.done()
         release.set()
-        assert await within(asyncio.gather(starting, *firing)) == [ACCEPTED, ACCEPTED, Reject("bad")]
+        assert list(await within(asyncio.gather(starting, *firing))) == [ACCEPTED, ACCEPTED, Reject("bad")]
     assert got == ["session_start", "m1", "bad"]
 
 
