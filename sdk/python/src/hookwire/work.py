@@ -95,7 +95,7 @@ class Work:
         self._beside: set[asyncio.Task[None]] = set()  # the author's code for drains
         self._caught_up: CaughtUp | None = None  # due, or running
         self._cut_off = False
-        self._threads: Threads[Answer] = Threads(min(concurrency, THREADS))
+        self._threads = Threads(min(concurrency, THREADS))
         self._context = contextvars.copy_context()
         self._changed = asyncio.Event()
 
@@ -184,6 +184,8 @@ class Work:
 
     async def finish(self, grace: float) -> None:
         """Finishes all that is in hand, within so many seconds. Who is out of time is cancelled."""
+        if self._cut_off:
+            return
         try:
             await asyncio.wait_for(self.until(self.is_idle), grace)
         except asyncio.TimeoutError:
@@ -214,25 +216,22 @@ class Work:
         began = time.monotonic()
         while (turn := self._lanes.pop()) is not None:
             self._have_worker()  # for what is ready beside it, should this one wait
-            if isinstance(turn, Delivery):
-                await self._deliver(turn)
-            else:
+            if isinstance(turn, CaughtUp):
                 await self._catch_up(turn)
+            else:
+                self._settle(turn, await (self._recall_or_handle(turn) if turn.remember else self._handle(turn)))
             self._lanes.done(turn)
             self._changed.set()
             if time.monotonic() - began > _SLICE:
                 await asyncio.sleep(0)
                 began = time.monotonic()
 
-    async def _deliver(self, delivery: Delivery) -> None:
-        answer = await self._answer_of(delivery)
+    def _settle(self, delivery: Delivery, answer: Answer) -> None:
         del self._in_hand[delivery.id]
         for seq in delivery.seqs:
             self._acks.answer(seq, answer)
 
-    async def _answer_of(self, delivery: Delivery) -> Answer:
-        if not delivery.remember:
-            return await self._handle(delivery)
+    async def _recall_or_handle(self, delivery: Delivery) -> Answer:
         try:
             answer = await self._store.get(delivery.id)
         except Exception as error:  # noqa: BLE001 - as a handler's
@@ -258,22 +257,16 @@ class Work:
         context = self._context.copy()
         if enter_trace is not None and event.wire.traceparent:
             context.run(enter_trace, event.wire.traceparent)
-        if delivery.author.in_thread:
-            return await self._threads.run(partial(context.run, self._call, delivery.author, event))
+        author = delivery.author
         try:
-            return read_answer(await run_in(context, delivery.author.call(event)))
+            if author.in_thread:
+                return read_answer(await self._threads.run(partial(context.run, author.call, event)))
+            return read_answer(await run_in(context, author.call(event)))
         except (SystemExit, KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # also a cancellation, if it is not ours
             if self._cut_off:
                 raise
-            return self._failed(event, error)
-
-    def _call(self, author: Author, event: Event) -> Answer:
-        """Calls a handler that is not `async`. In a thread."""
-        try:
-            return read_answer(author.call(event))
-        except BaseException as error:  # noqa: BLE001 - a thread has nobody to raise it to
             return self._failed(event, error)
 
     def _failed(self, event: Event, error: BaseException) -> Answer:
@@ -293,13 +286,14 @@ class Work:
             logger.exception("the store failed to forget")
         if self._routes.sweep is not None:
             await self._tell("on_sweep", self._routes.sweep, sweep)
-        self._caught_up = None
+        if self._caught_up is caught_up:
+            self._caught_up = None
 
     async def _tell(self, what: str, author: Author, news: DrainNotice | Sweep) -> None:
         """Calls what is no handler of an event: nobody waits for its answer."""
         try:
             if author.in_thread:
-                await asyncio.to_thread(author.call, news)
+                await self._threads.run(partial(author.call, news))
             else:
                 await author.call(news)
         except Exception:
