@@ -56,6 +56,7 @@ def test_hello_in_fifteen_lines() -> None:
         until(lambda: dispatcher.status("hello").get("connected"))
         dispatcher.publish(start("s-1"), message("s-1"), end("s-1"), start("s-2"))
         assert hello.until("session_end") == "session_end s-1 1"
+        until(lambda: is_settled(dispatcher, "hello"))
         report = dispatcher.drain()
         assert (report["subscribers"][0]["owed"], report["subscribers"][0]["acked"]) == (1, 1)
         hello.signal(signal.SIGTERM)

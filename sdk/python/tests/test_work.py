@@ -18,10 +18,13 @@ from opentelemetry import trace
 import hookwire
 from hookwire import ACCEPTED, OK, Event, Kind, Plugin, Reject, Retention, Retry, SqliteStore
 from hookwire.answer import read_answer
+from hookwire.event import Batch, StreamFacts
+from hookwire.routes import Author, Routes
 from hookwire.testing import Dispatcher
 from hookwire.v1 import hook_service_pb2 as wire
 from hookwire.v1.event_pb2 import Event as WireEvent
 from hookwire.v1.hook_service_pb2 import SubscribeResponse
+from hookwire.work import IN_HAND, UNSENT, Work
 
 PATIENCE = 20.0
 
@@ -261,6 +264,47 @@ async def test_what_is_in_hand_and_comes_again_joins() -> None:
         assert await within(coming_back) == [OK]
         assert await within(starting) == OK
     assert gate.begun == ["session_start s", "m -"]
+
+
+async def test_who_joins_gets_the_same_retry() -> None:
+    plugin, gate, calls = Plugin("p"), Gate(), list[str]()
+
+    @plugin.on("*")
+    async def handler(event: Event) -> None:
+        calls.append(event.hook)
+        await gate(event)
+        raise Retry("later")
+
+    async with Dispatcher(plugin) as dispatcher:
+        starting = task(dispatcher.start("s"))
+        await gate.has_begun(1)
+        coming_back = task(dispatcher.reconnect())
+        await within(asyncio.wait({coming_back}, timeout=0.2))
+        gate.let(2)
+        assert await within(coming_back) == [Retry("later")]
+        assert await within(starting) == Retry("later")
+    assert calls == ["session_start"]
+
+
+async def test_an_answer_of_an_earlier_stream_is_none_on_this_one() -> None:
+    plugin, gate = Plugin("p"), Gate()
+    plugin.on("*")(gate)
+    async with Dispatcher(plugin) as dispatcher:
+        lost = task(dispatcher.event("first on the old stream"))
+        await gate.has_begun(1)
+        await within(dispatcher.reconnect())
+        with pytest.raises(ConnectionError):
+            await lost
+        other = WireEvent(id="other", hook="first on the new stream")
+        other.session.id = "s"
+        firing = task(dispatcher.deliver(other))
+        await gate.has_begun(2)
+        gate.let()
+        await settled()
+        assert gate.running == 1
+        assert not firing.done()
+        gate.let()
+        assert await within(firing) == OK
 
 
 async def test_a_store_outlives_the_process_and_forgets_at_caught_up(tmp_path: Path) -> None:
@@ -519,6 +563,61 @@ async def test_a_burst_is_not_a_burst_of_acks_and_lets_others_run() -> None:
         await within(asyncio.gather(*firing))
     assert sum(len(ack.exceptions) for ack in acks) == 0
     assert acks[-1].through_seq == 1_000
+
+
+async def test_handlers_that_wait_for_nothing_let_others_run() -> None:
+    plugin, turns, seen = Plugin("p"), 0, list[int]()
+
+    @plugin.on("*")
+    async def handler(event: Event) -> None:
+        seen.append(turns)
+        time.sleep(0.002)
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with Dispatcher(plugin) as dispatcher:
+        ticking = task(others())
+        await within(asyncio.gather(*(dispatcher.event("m") for _ in range(20))))
+        ticking.cancel()
+    assert len(set(seen)) > 2
+
+
+async def test_threads_end_with_the_plugin() -> None:
+    def threads() -> set[threading.Thread]:
+        return {thread for thread in threading.enumerate() if thread.name.startswith("hookwire-")}
+
+    plugin, before = Plugin("p"), threads()
+    plugin.on("*")(lambda event: None)
+    async with Dispatcher(plugin) as dispatcher:
+        await within(dispatcher.event("m"))
+        mine = threads() - before
+        assert mine
+    for thread in mine:
+        await within(asyncio.to_thread(thread.join, PATIENCE))
+        assert not thread.is_alive()
+
+
+async def test_the_stream_is_left_unread_where_too_much_is_in_hand_or_unsent() -> None:
+    routes = Routes()
+    routes.add("slow", Author.of(Gate()))
+    work = Work(routes, hookwire.MemoryStore(), concurrency=1, remember_all=False)
+    batch = Batch(StreamFacts("ledger", 1), Kind.LIVE, 0.0)
+    work.take_batch(1, batch, [WireEvent(id=str(number), hook="slow") for number in range(IN_HAND - 1)])
+    assert work.has_room()
+    # Ahead of the first, each is an exception of its own.
+    work.take_batch(IN_HAND, batch, [WireEvent(id=f"x-{number}", hook="unrouted") for number in range(UNSENT - 1)])
+    assert work.has_room()
+    work.take_batch(IN_HAND + UNSENT, batch, [WireEvent(id="y", hook="unrouted")])
+    assert not work.has_room()
+    work.take_ack()
+    assert work.has_room()
+    work.take_batch(IN_HAND + UNSENT + 1, batch, [WireEvent(id="z", hook="slow")])
+    assert not work.has_room()
+    await work.finish(0.0)
 
 
 async def test_what_cannot_be_begun_is_said() -> None:
