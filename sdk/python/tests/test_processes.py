@@ -203,3 +203,23 @@ def test_refused_is_an_error_and_nobody_there_a_line(tmp_path: Path) -> None:
             alone.signal(signal.SIGTERM)
             assert alone.end() == 0
             assert len(alone.errors) == 1
+
+
+def test_a_dispatcher_that_stands_still_is_noticed(tmp_path: Path) -> None:
+    script = tmp_path / "impatient.py"
+    script.write_text("import hookwire.link\nhookwire.link.KEEPALIVE = 0.5\n" + HELLO.read_text())
+    with Dispatcher() as dispatcher, plugin(script, address=dispatcher.address) as process:
+        until(lambda: dispatcher.status("hello").get("connected"))
+        dispatcher.signal(signal.SIGSTOP)
+        until(lambda: process.errors)
+        dispatcher.signal(signal.SIGCONT)
+        assert "ping timeout" in process.errors[0]
+        until(lambda: dispatcher.status("hello")["connected"])
+
+
+def test_a_message_larger_than_grpc_takes_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOKWIRE_MAX_EVENT_BYTES", "8MiB")
+    table = Table(tmp_path)
+    with Dispatcher() as dispatcher, table.run(dispatcher):
+        dispatcher.publish(start("s"), message("s", "x" * (6 << 20)))
+        until(lambda: table.rows() == [("s", "active", None, 1)])

@@ -15,17 +15,23 @@ from hookwire.v1.hook_service_pb2 import SubscribeRequest, SubscribeResponse
 MAX_MESSAGE_BYTES = 64 << 20
 """The largest message that is taken in: gRPC stops at 4 MiB by itself, and an operator may have raised what is sent."""
 
-_OPTIONS: list[tuple[str, str | int]] = [
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    # Notice a dispatcher that is gone without a word, also on a stream on which nothing happens.
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.max_pings_without_data", 0),
-    # When to dial again is for us to say: each attempt has a connection of its own.
-    ("grpc.use_local_subchannel_pool", 1),
-    # A proxy is for what the plugin itself fetches.
-    ("grpc.enable_http_proxy", 0),
-]
+KEEPALIVE = 10.0
+"""Seconds of silence after which the dispatcher is asked whether it is there, and that it has to answer."""
+
+
+def _options() -> list[tuple[str, str | int]]:
+    keepalive_ms = int(KEEPALIVE * 1000)
+    return [
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.keepalive_time_ms", keepalive_ms),
+        ("grpc.keepalive_timeout_ms", keepalive_ms),
+        ("grpc.http2.ping_timeout_ms", keepalive_ms),  # or else it is a minute, whatever the line above says
+        ("grpc.http2.max_pings_without_data", 0),  # or else it stops asking on a stream on which nothing happens
+        # When to dial again is for us to say: each attempt has a connection of its own.
+        ("grpc.use_local_subchannel_pool", 1),
+        # A proxy is for what the plugin itself fetches.
+        ("grpc.enable_http_proxy", 0),
+    ]
 
 
 class Link(Protocol):
@@ -63,9 +69,9 @@ class GrpcLink:
     def __init__(self, address: str) -> None:
         if address.startswith("unix:"):
             # Otherwise gRPC would send the path, which no HTTP/2 server takes.
-            target, options = address, [*_OPTIONS, ("grpc.default_authority", "localhost")]
+            target, options = address, [*_options(), ("grpc.default_authority", "localhost")]
         else:
-            target, options = f"dns:///{address}", _OPTIONS
+            target, options = f"dns:///{address}", _options()
         self._channel = grpc.aio.insecure_channel(target, options)
         call: grpc.aio.StreamStreamMultiCallable[SubscribeRequest, SubscribeResponse]
         call = self._channel.stream_stream(
