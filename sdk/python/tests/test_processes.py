@@ -38,7 +38,8 @@ class Table:
             database.close()
 
     def effects(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        """All lines that are whole: one may be on its way."""
+        return [json.loads(line) for line in self.log.read_text().split("\n")[:-1]]
 
 
 def is_settled(dispatcher: Dispatcher, name: str = "table") -> bool:

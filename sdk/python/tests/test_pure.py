@@ -229,6 +229,8 @@ async def test_a_store_forgets_what_does_not_come_again(kind: str, tmp_path: Pat
     await store.forget("ledger", 8)
     assert [await store.get(f"old-{number}") for number in range(3)] == [None, ACCEPTED, None]
     assert await store.get("other-0") is None
+    if isinstance(store, SqliteStore):
+        store.close()
 
 
 async def test_a_memory_drops_the_oldest_first() -> None:

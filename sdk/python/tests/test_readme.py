@@ -86,7 +86,7 @@ async def test_the_answers_are_what_the_table_says(capsys: pytest.CaptureFixture
 
 def test_the_store_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    block("billing")
+    block("billing")["plugin"]._store.close()
     assert (tmp_path / "billing-answers.db").exists()
 
 

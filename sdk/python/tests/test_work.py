@@ -308,10 +308,11 @@ async def test_an_answer_of_an_earlier_stream_is_none_on_this_one() -> None:
 
 
 async def test_a_store_outlives_the_process_and_forgets_at_caught_up(tmp_path: Path) -> None:
-    calls = list[str]()
+    calls, stores = list[str](), list[SqliteStore]()
 
     def plugin() -> Plugin:
-        plugin = Plugin("p", store=SqliteStore(tmp_path / "answers.db"))
+        stores.append(SqliteStore(tmp_path / "answers.db"))
+        plugin = Plugin("p", store=stores[-1])
 
         @plugin.on("*")
         async def handler(event: Event) -> None:
@@ -335,6 +336,8 @@ async def test_a_store_outlives_the_process_and_forgets_at_caught_up(tmp_path: P
         await within(dispatcher.caught_up())
         await within(dispatcher.deliver(again, wire.BATCH_KIND_REDELIVERED))
         assert calls == ["testing-start-1"] * 2, "nothing of an earlier stream comes behind CaughtUp"
+    for store in stores:
+        store.close()
 
 
 async def test_ordinary_events_are_remembered_where_all_are_kept() -> None:
@@ -523,6 +526,25 @@ async def test_cancelling_serve_is_a_stop() -> None:
         dispatcher._living = task(asyncio.sleep(0))  # type: ignore[assignment]
 
 
+async def test_a_second_cancellation_cuts_it_short() -> None:
+    plugin, gate = Plugin("p"), Gate()
+    plugin.on("*")(gate)
+    dispatcher = Dispatcher(plugin)
+    await dispatcher.__aenter__()
+    starting = [task(dispatcher.start(session)) for session in "abc"]
+    await gate.has_begun(3)
+    living = dispatcher._running()[1]
+    for _ in range(2):
+        living.cancel()
+        await settled()
+    await within(asyncio.wait({living}))
+    await settled()
+    assert (living.cancelled(), gate.running) == (True, 0)
+    for cut in starting:
+        with pytest.raises(asyncio.CancelledError):
+            await within(cut)
+
+
 async def test_displaced_ends_it_and_an_unknown_message_does_not() -> None:
     plugin = Plugin("p")
 
@@ -617,7 +639,7 @@ async def test_the_stream_is_left_unread_where_too_much_is_in_hand_or_unsent() -
     assert work.has_room()
     work.take_batch(IN_HAND + UNSENT + 1, batch, [WireEvent(id="z", hook="slow")])
     assert not work.has_room()
-    await work.finish(0.0)
+    await within(work.finish(0.0))
 
 
 async def test_what_cannot_be_begun_is_said() -> None:

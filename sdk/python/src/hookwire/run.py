@@ -48,6 +48,8 @@ class Life:
             self.stop()
             await living
             raise
+        finally:
+            self.work.cut_off()  # what is left, if it was cut short
 
     async def _live(self) -> None:
         backoff = Backoff()

@@ -190,16 +190,16 @@ class Work:
             await asyncio.wait_for(self.until(self.is_idle), grace)
         except asyncio.TimeoutError:
             logger.warning("out of time: what is in hand (%d) will be delivered again", len(self._lanes))
-            await self._cut()
+            self.cut_off()
+            if tasks := self._workers | self._beside:
+                await asyncio.wait(tasks, timeout=_CUT_OFF)
         self._threads.close()
 
-    async def _cut(self) -> None:
+    def cut_off(self) -> None:
+        """Cancels whatever is in hand."""
         self._cut_off = True
-        tasks = self._workers | self._beside
-        for task in tasks:
+        for task in self._workers | self._beside:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=_CUT_OFF)
 
     # The workers.
 
@@ -264,9 +264,11 @@ class Work:
             return read_answer(await run_in(context, author.call(event)))
         except (SystemExit, KeyboardInterrupt, GeneratorExit):
             raise
-        except BaseException as error:  # also a cancellation, if it is not ours
+        except asyncio.CancelledError as error:
             if self._cut_off:
                 raise
+            return self._failed(event, error)  # of something that the handler has waited for
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the event gets its answer
             return self._failed(event, error)
 
     def _failed(self, event: Event, error: BaseException) -> Answer:
