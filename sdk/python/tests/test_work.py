@@ -628,18 +628,20 @@ async def test_the_stream_is_left_unread_where_too_much_is_in_hand_or_unsent() -
     routes.add("slow", Author.of(Gate()))
     work = Work(routes, hookwire.MemoryStore(), concurrency=1, remember_all=False)
     batch = Batch(StreamFacts("ledger", 1), Kind.LIVE, 0.0)
-    work.take_batch(1, batch, [WireEvent(id=str(number), hook="slow") for number in range(IN_HAND - 1)])
-    assert work.has_room()
-    # Ahead of the first, each is an exception of its own.
-    work.take_batch(IN_HAND, batch, [WireEvent(id=f"x-{number}", hook="unrouted") for number in range(UNSENT - 1)])
-    assert work.has_room()
-    work.take_batch(IN_HAND + UNSENT, batch, [WireEvent(id="y", hook="unrouted")])
-    assert not work.has_room()
-    work.take_ack()
-    assert work.has_room()
-    work.take_batch(IN_HAND + UNSENT + 1, batch, [WireEvent(id="z", hook="slow")])
-    assert not work.has_room()
-    await within(work.finish(0.0))
+    try:
+        work.take_batch(1, batch, [WireEvent(id=str(number), hook="slow") for number in range(IN_HAND - 1)])
+        assert work.has_room()
+        # Ahead of the first, each is an exception of its own.
+        work.take_batch(IN_HAND, batch, [WireEvent(id=f"x-{number}", hook="unrouted") for number in range(UNSENT - 1)])
+        assert work.has_room()
+        work.take_batch(IN_HAND + UNSENT, batch, [WireEvent(id="y", hook="unrouted")])
+        assert not work.has_room()
+        work.take_ack()
+        assert work.has_room()
+        work.take_batch(IN_HAND + UNSENT + 1, batch, [WireEvent(id="z", hook="slow")])
+        assert not work.has_room()
+    finally:
+        await within(work.finish(0.0))
 
 
 async def test_what_cannot_be_begun_is_said() -> None:
