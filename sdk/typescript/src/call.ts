@@ -1,10 +1,10 @@
 /** One call of Subscribe, over gRPC. */
 
-import { type ChannelOptions, type ClientDuplexStream, credentials } from "@grpc/grpc-js";
+import { type ChannelOptions, Client, type ClientDuplexStream, credentials } from "@grpc/grpc-js";
 
 import { targetOf } from "./address.js";
 import {
-  HookServiceClient,
+  HookServiceService,
   type SubscribeRequest,
   type SubscribeResponse,
 } from "./gen/hookwire/v1/hook_service.js";
@@ -64,21 +64,25 @@ export function dial(address: string): Dial {
   return () => new GrpcCall(target);
 }
 
+const { path, requestSerialize, responseDeserialize } = HookServiceService.subscribe;
+
 class GrpcCall implements Call {
-  readonly #client: HookServiceClient;
-  readonly #stream: ClientDuplexStream<SubscribeRequest, SubscribeResponse>;
-  readonly #incoming: AsyncIterator<SubscribeResponse>;
+  readonly #client: Client;
+  readonly #stream: ClientDuplexStream<SubscribeRequest, Buffer>;
+  readonly #incoming: AsyncIterator<Buffer>;
 
   constructor(target: string) {
-    this.#client = new HookServiceClient(target, credentials.createInsecure(), OPTIONS);
-    this.#stream = this.#client.subscribe();
+    this.#client = new Client(target, credentials.createInsecure(), OPTIONS);
+    // Decoded when they are received: of messages that wait, each with hundreds of events, gRPC's own queue would have
+    // the garbage collector copy every object.
+    this.#stream = this.#client.makeBidiStreamRequest(path, requestSerialize, (bytes) => bytes);
     this.#stream.on("error", () => {}); // receive() throws it; without a listener it would end the process
     this.#incoming = this.#stream[Symbol.asyncIterator]();
   }
 
   async receive(): Promise<SubscribeResponse | undefined> {
     const { value, done } = await this.#incoming.next();
-    return done ? undefined : value;
+    return done ? undefined : responseDeserialize(value);
   }
 
   send(message: Request): boolean {

@@ -13,7 +13,8 @@ export type After = "lane" | "all";
 
 /** An item on its way. Hand it back when the item is done. */
 export interface Ticket<T> {
-  readonly item: T;
+  /** Until it is done. */
+  item: T | undefined;
   readonly lane: Lane;
   readonly arrival: number;
   /** How many others it still waits for, apart from its lane; counted for those only that come after all. */
@@ -79,11 +80,15 @@ export class Lanes<T> {
 
   /** An item is done: whoever waited for it steps up. */
   done(ticket: Ticket<T>): void {
+    const { behind } = ticket;
     this.#size -= 1;
-    if (ticket.behind === undefined) {
+    // Or a ticket that is not collected yet would keep in memory what is.
+    ticket.item = undefined;
+    ticket.behind = undefined;
+    if (behind === undefined) {
       this.#tails.delete(ticket.lane);
     } else {
-      this.#stepUp(ticket.behind);
+      this.#stepUp(behind);
     }
     if (this.#held.length > 0) this.#release(ticket.arrival);
   }

@@ -143,7 +143,7 @@ export class Stream {
       if (message === undefined) return lost("closed without a goodbye");
       if (message.$case === "goodbye") return endedByGoodbye(message.value);
       if (!this.#leaving) this.#take(message, facts);
-      if (performance.now() - turnBegan > TURN) {
+      if (this.work.size > 0 || performance.now() - turnBegan > TURN) {
         await new Promise((resolve) => setImmediate(resolve));
         turnBegan = performance.now();
       }

@@ -81,7 +81,9 @@ export class Work {
 
   /** Takes one delivery in: it joins the one in hand, is begun, or waits for its turn. */
   take(event: Event, seq: number, acks: Acks): void {
-    const inHand = this.#inHand.get(event.id);
+    // Ordinary events do not come again, and a Map through which all of them went would be most of the work.
+    const remember = this.settings.rememberAll || isLifecycle(event.wire);
+    const inHand = remember ? this.#inHand.get(event.id) : undefined;
     if (inHand !== undefined) {
       inHand.deliveries.push({ event, seq, acks });
       return;
@@ -92,14 +94,13 @@ export class Work {
       acks.answer(seq, OK);
       return;
     }
-    const remember = this.settings.rememberAll || isLifecycle(event.wire);
     const job = { event, handler, remember, deliveries: [{ event, seq, acks }] };
     const lane = laneOf(event);
     const after = afterOf(event);
     if (this.#running < this.settings.concurrency && this.#lanes.isFree(lane, after)) {
       this.#beginAtOnce(job, lane);
     } else {
-      this.#inHand.set(event.id, job);
+      this.#hold(job);
       this.#lanes.push(lane, after, () => this.#handle(job));
     }
   }
@@ -108,7 +109,7 @@ export class Work {
   #beginAtOnce(job: Job, lane: Lane): void {
     const answer = begin(job, this.settings);
     if (isPromise(answer)) {
-      this.#inHand.set(job.event.id, job);
+      this.#hold(job);
       const handled = answer.then((answer) => this.#settle(job, answer));
       const ticket = this.#lanes.enter(lane, () => handled);
       this.#wait(ticket, handled);
@@ -121,8 +122,12 @@ export class Work {
     return whenThere(begin(job, this.settings), (answer) => this.#settle(job, answer));
   }
 
+  #hold(job: Job): void {
+    if (job.remember) this.#inHand.set(job.event.id, job);
+  }
+
   #settle(job: Job, answer: Answer): void {
-    this.#inHand.delete(job.event.id);
+    if (job.remember) this.#inHand.delete(job.event.id);
     for (const { seq, acks } of job.deliveries) acks.answer(seq, answer);
   }
 
@@ -167,7 +172,7 @@ export class Work {
     while (this.#running < this.settings.concurrency) {
       const ticket = this.#lanes.pop();
       if (ticket === undefined) return;
-      const done = ticket.item();
+      const done = ticket.item?.();
       if (isPromise(done)) {
         this.#wait(ticket, done);
       } else {
