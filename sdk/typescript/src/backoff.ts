@@ -21,7 +21,7 @@ export class Backoff {
   #attempts = 0;
 
   /** @param dice A number from 0 to 1. */
-  constructor(private readonly dice: () => number = Math.random) {}
+  constructor(private readonly dice: () => number) {}
 
   /** The next wait, in milliseconds. */
   nextWait(): number {

@@ -154,7 +154,7 @@ export class Plugin {
   }
 
   /** @internal */
-  async live(dial: Dial, stop: AbortSignal): Promise<void> {
+  async live(dial: Dial, stop: AbortSignal, dice = Math.random): Promise<void> {
     if (this.#routes.globs.length === 0) throw new NoHandler();
     const {
       concurrency = 256,
@@ -170,7 +170,7 @@ export class Plugin {
       log: logger,
       inContext: await findTracing(),
     });
-    return run(dial, { hello: this.#hello(), grace, log: logger }, work, stop);
+    return run(dial, { hello: this.#hello(), grace, log: logger, dice }, work, stop);
   }
 
   #hello(): Hello {

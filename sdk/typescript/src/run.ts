@@ -21,7 +21,7 @@ export async function run(
   work: Work,
   stop: AbortSignal,
 ): Promise<void> {
-  const backoff = new Backoff();
+  const backoff = new Backoff(settings.dice);
   while (!stop.aborted) {
     const stream = new Stream(dial, settings, work);
     const ended = await stream.live(stop);

@@ -66,6 +66,8 @@ export interface StreamSettings {
   /** How long what is in hand may take to finish once we are told to stop, in milliseconds. */
   readonly grace: number;
   readonly log: Logger;
+  /** The jitter's: a number from 0 to 1. */
+  readonly dice: () => number;
 }
 
 /** One stream. A new one begins with new numbers: an answer counts only where its delivery came. */
