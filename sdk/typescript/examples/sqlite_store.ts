@@ -1,7 +1,7 @@
 /** What was settled, in SQLite: a process that was killed before its Ack went out does not handle the event again. */
 
 import { ACCEPTED, type Answer, OK, Reject, type Store } from "@hookwire/sdk";
-import type { DatabaseSync } from "@photostructure/sqlite"; // node:sqlite, for Node 20 too
+import type { DatabaseSyncInstance } from "@photostructure/sqlite"; // node:sqlite, for Node 20 too
 
 /** A {@link Store} in a file, or beside your own tables. */
 export class SqliteStore implements Store {
