@@ -28,7 +28,7 @@ const jobs = new EventTarget();
 // Keyed on the event's id: one that comes twice is one job.
 plugin.on("session_end", (event) => {
   insert.run(event.id, event.session?.id ?? "");
-  jobs.dispatchEvent(new globalThis.Event("job"));
+  jobs.dispatchEvent(new Event("job"));
   return ACCEPTED;
 });
 

@@ -81,7 +81,14 @@ export interface RunOptions {
  * ```
  */
 export class Plugin {
+  /**
+   * In place of gRPC, and of the jitter's dice.
+   *
+   * @internal
+   */
+  transport: { dial: Dial; dice: () => number } | undefined;
   readonly #routes = new Routes();
+  readonly #instanceId = randomUUID();
 
   /** @param name The plugin's durable name, 1 to 128 bytes: what it is owed is kept under it. */
   constructor(
@@ -125,10 +132,10 @@ export class Plugin {
    * @throws NoHandler, InvalidAddress when nothing could be begun.
    */
   async run({ signal }: RunOptions = {}): Promise<void> {
-    const call = dial(chosenAddress(this.options.address));
+    const { dial, dice } = this.transport ?? overGrpc(this.options.address);
     const stop = stopSignal(signal);
     try {
-      await this.live(call, stop.signal);
+      await this.#live(dial, dice, stop.signal);
     } finally {
       stop.undo();
     }
@@ -153,8 +160,7 @@ export class Plugin {
     }
   }
 
-  /** @internal */
-  async live(dial: Dial, stop: AbortSignal, dice = Math.random): Promise<void> {
+  async #live(dial: Dial, dice: () => number, stop: AbortSignal): Promise<void> {
     if (this.#routes.globs.length === 0) throw new NoHandler();
     const {
       concurrency = 256,
@@ -192,6 +198,8 @@ export class Plugin {
       clientVersion: VERSION,
     };
   }
+}
 
-  readonly #instanceId = randomUUID();
+function overGrpc(address: string | undefined): { dial: Dial; dice: () => number } {
+  return { dial: dial(chosenAddress(address)), dice: Math.random };
 }

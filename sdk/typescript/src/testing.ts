@@ -11,7 +11,7 @@
  * @module
  */
 
-import type { Call, Request } from "./call.js";
+import type { Call } from "./call.js";
 import {
   Disposition,
   type Event,
@@ -19,32 +19,12 @@ import {
   SessionEndReason,
   StopReason,
 } from "./gen/hookwire/v1/event.js";
-import {
-  type Ack,
-  type AckException,
-  AckStatus,
-  BatchKind,
-  GoodbyeReason,
-  type SubscribeRequest_Hello as Hello,
-  RetentionKind,
-  SubscribeRequest,
-  SubscribeResponse,
-  type SubscribeResponse_Welcome,
-  WhenFull,
-} from "./gen/hookwire/v1/hook_service.js";
+import { BatchKind, GoodbyeReason, RetentionKind } from "./gen/hookwire/v1/hook_service.js";
 import type { Plugin } from "./plugin.js";
+import { goodbye, Owed, type TestAnswer, TestCall, welcome } from "./testing_call.js";
 import { Condition } from "./wait.js";
 
-/** What a plugin answered, as a dispatcher reads it. */
-export interface TestAnswer {
-  readonly status: "OK" | "ACCEPTED" | "RETRY" | "REJECT";
-  /** Of a Retry: not before so many milliseconds; 0 leaves it to the dispatcher. */
-  readonly after: number;
-  /** Of a Reject. */
-  readonly code: string;
-  /** Of a Retry or a Reject. */
-  readonly text: string;
-}
+export type { TestAnswer } from "./testing_call.js";
 
 /** A session, as a test names it. */
 export interface TestSession {
@@ -64,115 +44,6 @@ export interface Reconnect {
 /** The gateway whose sessions these are. */
 const GATEWAY = { gatewayId: "gateway", bootId: "boot" };
 
-/** An event that is handed over, on one stream or on one after the other until it is settled. */
-class Owed {
-  answer: TestAnswer | undefined;
-  #waiting: Array<{ resolve: (answer: TestAnswer) => void; reject: (error: Error) => void }> = [];
-
-  constructor(readonly event: Event) {}
-
-  get isSettled(): boolean {
-    return this.answer !== undefined && this.answer.status !== "RETRY";
-  }
-
-  /** The next answer. */
-  answered(): Promise<TestAnswer> {
-    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
-  }
-
-  settle(answer: TestAnswer): void {
-    this.answer = answer;
-    for (const { resolve } of this.#waiting.splice(0)) resolve(answer);
-  }
-
-  lose(): void {
-    const lost = new Error(`the stream broke before ${this.event.hook} was answered`);
-    for (const { reject } of this.#waiting.splice(0)) reject(lost);
-  }
-}
-
-/** One stream, as the plugin's transport and as the dispatcher's end of it. */
-class TestCall implements Call {
-  hello: Hello | undefined;
-  readonly unanswered = new Map<bigint, Owed>();
-  #seq = 0n;
-  #over: "ended" | "broken" | undefined;
-  readonly #messages: SubscribeResponse[] = [];
-  #isReading = false;
-
-  constructor(
-    readonly condition: Condition,
-    private readonly onAnswer: () => void,
-  ) {}
-
-  /** Whether the plugin has taken everything in, and waits for more. */
-  get isIdle(): boolean {
-    return this.#isReading && this.#messages.length === 0;
-  }
-
-  async receive(): Promise<SubscribeResponse | undefined> {
-    this.#isReading = true;
-    this.condition.changed();
-    await this.condition.until(() => this.#messages.length > 0 || this.#over !== undefined);
-    this.#isReading = false;
-    const message = this.#messages.shift();
-    if (message === undefined && this.#over === "broken") throw new Error("the test broke the stream");
-    return message;
-  }
-
-  send(sent: Request): boolean {
-    if (this.#over !== undefined) return true; // an answer counts only on the stream that carried the delivery
-    const { message } = SubscribeRequest.decode(SubscribeRequest.encode({ message: sent }).finish());
-    if (message?.$case === "hello") this.hello = message.value;
-    if (message?.$case === "ack") this.#hear(message.value);
-    if (message?.$case === "goodbye") this.tell(goodbye(GoodbyeReason.BYE));
-    this.condition.changed();
-    return true;
-  }
-
-  onDrain(): void {}
-
-  halfClose(): void {
-    this.#end("ended");
-  }
-
-  cancel(): void {
-    this.#end("broken");
-  }
-
-  #end(how: "ended" | "broken"): void {
-    this.#over ??= how;
-    this.condition.changed();
-  }
-
-  #hear({ throughSeq, exceptions }: Ack): void {
-    for (const exception of exceptions) this.#settle(exception.seq, answerOf(exception));
-    for (const seq of this.unanswered.keys()) {
-      if (seq <= throughSeq) this.#settle(seq, { status: "OK", after: 0, code: "", text: "" });
-    }
-    this.onAnswer();
-  }
-
-  #settle(seq: bigint, answer: TestAnswer): void {
-    this.unanswered.get(seq)?.settle(answer);
-    this.unanswered.delete(seq);
-  }
-
-  tell(message: SubscribeResponse["message"]): void {
-    this.#messages.push(SubscribeResponse.decode(SubscribeResponse.encode({ message }).finish()));
-    this.condition.changed();
-  }
-
-  deliver(owed: Owed, kind: BatchKind): void {
-    this.#seq += 1n;
-    this.unanswered.set(this.#seq, owed);
-    this.tell({
-      $case: "events",
-      value: { firstSeq: this.#seq, kind, budgetMs: 30_000, events: [owed.event] },
-    });
-  }
-}
-
 /** A dispatcher in memory, with one gateway and one plugin. */
 export class TestDispatcher {
   readonly #condition = new Condition();
@@ -188,18 +59,22 @@ export class TestDispatcher {
   /** In order: what comes again on the next stream, if it is not settled. */
   #owed: Owed[] = [];
 
-  private constructor(plugin: Plugin) {
-    this.#ended = plugin.live(
-      () => this.#dialled(),
-      this.#stop.signal,
-      () => 0,
-    );
+  private constructor(plugin: Plugin, run: (signal: AbortSignal) => Promise<void>) {
+    plugin.transport = { dial: () => this.#dialled(), dice: () => 0 };
+    this.#ended = run(this.#stop.signal);
     this.#ended.catch(() => {}); // stop() tells
   }
 
-  /** Runs the plugin, and returns when it has caught up. */
-  static async of(plugin: Plugin): Promise<TestDispatcher> {
-    const dispatcher = new TestDispatcher(plugin);
+  /**
+   * Runs the plugin, and returns when it has caught up.
+   *
+   * @param run How it is run: by `plugin.run()`, unless it is a loop over `plugin.events()`.
+   */
+  static async of(
+    plugin: Plugin,
+    run: (signal: AbortSignal) => Promise<void> = (signal) => plugin.run({ signal }),
+  ): Promise<TestDispatcher> {
+    const dispatcher = new TestDispatcher(plugin, run);
     await dispatcher.#welcome(false);
     return dispatcher;
   }
@@ -341,7 +216,7 @@ export class TestDispatcher {
     await Promise.race([connected, this.#ended]);
     const stream = this.#stream;
     this.#streams += 1n;
-    stream.tell({ $case: "welcome", value: welcomeOf(this.#ledgerId, this.#streams, known) });
+    stream.tell(welcome(this.#ledgerId, this.#streams, known));
     this.#owed = this.#owed.filter((owed) => !owed.isSettled);
     const again = this.#owed;
     const answered = again.map((owed) => owed.answered());
@@ -384,38 +259,6 @@ export class TestDispatcher {
       payload: undefined,
     };
   }
-}
-
-function answerOf({ status, retryAfterMs, code, text }: AckException): TestAnswer {
-  const statuses = Object.entries(AckStatus) as Array<[TestAnswer["status"], AckStatus]>;
-  const [name = "OK"] = statuses.find(([, value]) => value === status) ?? [];
-  return { status: name, after: retryAfterMs, code, text };
-}
-
-function goodbye(reason: GoodbyeReason): SubscribeResponse["message"] {
-  return { $case: "goodbye", value: { reason, reconnectAfterMs: 0, text: "" } };
-}
-
-function welcomeOf(ledgerId: string, stream: bigint, known: boolean): SubscribeResponse_Welcome {
-  return {
-    ledgerId,
-    dispatcherEpoch: 1,
-    streamEpoch: (1n << 32n) + stream,
-    known,
-    endsOwed: 0n,
-    startsToReplay: 0n,
-    expired: undefined,
-    grantedHooks: [],
-    unknownHooks: [],
-    filter: undefined,
-    maxInFlight: 1_024,
-    whenFull: WhenFull.DROP_OLDEST,
-    retention: undefined,
-    ackTimeoutMs: 30_000,
-    drainBudgetMs: 2_000,
-    maxMessageBytes: 4 << 20,
-    serverVersion: "testing",
-  };
 }
 
 const NO_FIGURES = {

@@ -441,3 +441,75 @@ describe("the end of a plugin", () => {
     await assert.rejects(pluginOf().run(), NoHandler);
   });
 });
+
+describe("a loop over events", () => {
+  it("answers each when it asks for the next", async () => {
+    const plugin = pluginOf();
+    const seen: string[] = [];
+    const dispatcher = await TestDispatcher.of(plugin, async (signal) => {
+      for await (const event of plugin.events(["session_*", "message"], { signal })) {
+        seen.push(event.hook);
+        if (event.hook === "message") event.reject("bad", "no");
+        if (event.hook === "session_end") event.accept();
+      }
+    });
+    assert.equal((await dispatcher.start({ id: "s1" })).status, "OK");
+    assert.deepEqual(await dispatcher.event("message"), {
+      status: "REJECT",
+      after: 0,
+      code: "bad",
+      text: "no",
+    });
+    assert.equal((await dispatcher.end({ id: "s1" })).status, "ACCEPTED");
+    assert.deepEqual(seen, ["session_start", "message", "session_end"]);
+    await dispatcher.stop();
+  });
+
+  it("is handed one at a time, and none is lost", async () => {
+    const plugin = pluginOf();
+    let inLoop = 0;
+    const dispatcher = await TestDispatcher.of(plugin, async (signal) => {
+      for await (const event of plugin.events("*", { signal })) {
+        inLoop += 1;
+        assert.equal(inLoop, 1);
+        await new Promise((resolve) => setImmediate(resolve));
+        inLoop -= 1;
+        if (event.session?.id === "s7") event.retry({ after: 7 });
+      }
+    });
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, n) => dispatcher.start({ id: `s${n}` })),
+    );
+    assert.deepEqual(
+      answers.map(({ status, after }) => `${status}${after}`),
+      Array.from({ length: 20 }, (_, n) => (n === 7 ? "RETRY7" : "OK0")),
+    );
+    await dispatcher.stop();
+  });
+
+  it("stops the plugin when it is left, and what it was at comes again", async () => {
+    for (const how of ["break", "throw"]) {
+      const plugin = pluginOf();
+      let left = false;
+      const dispatcher = await TestDispatcher.of(plugin, async (signal) => {
+        for await (const event of plugin.events("*", { signal })) {
+          left = event.hook === "session_start";
+          if (how === "break") break;
+          throw new Error("the loop's own");
+        }
+      });
+      const answer = await dispatcher.start({ id: "s1" });
+      assert.deepEqual([answer.status, left], ["RETRY", true]);
+      const stopped = dispatcher.stop();
+      await (how === "break" ? stopped : assert.rejects(stopped, /the loop's own/));
+    }
+  });
+
+  it("ends with what ends the plugin", async () => {
+    const plugin = pluginOf();
+    const dispatcher = await TestDispatcher.of(plugin, async (signal) => {
+      for await (const _ of plugin.events("*", { signal }));
+    });
+    await assert.rejects(dispatcher.displace(), Displaced);
+  });
+});
