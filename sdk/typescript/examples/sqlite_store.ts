@@ -1,7 +1,7 @@
 /** What was settled, in SQLite: a process that was killed before its Ack went out does not handle the event again. */
 
 import { ACCEPTED, type Answer, OK, Reject, type Store } from "@hookwire/sdk";
-import type { DatabaseSyncInstance } from "@photostructure/sqlite"; // node:sqlite, for Node 20 too
+import type { DatabaseSync } from "@photostructure/sqlite"; // node:sqlite, for Node 20 too
 
 /** A {@link Store} in a file, or beside your own tables. */
 export class SqliteStore implements Store {
@@ -9,7 +9,7 @@ export class SqliteStore implements Store {
   readonly #put;
   readonly #forget;
 
-  constructor(database: DatabaseSyncInstance) {
+  constructor(database: InstanceType<typeof DatabaseSync>) {
     database.exec(`CREATE TABLE IF NOT EXISTS hookwire_answers (
       event_id TEXT PRIMARY KEY, status TEXT, code TEXT, ledger_id TEXT, stream_epoch INTEGER) STRICT`);
     this.#get = database.prepare("SELECT status, code FROM hookwire_answers WHERE event_id = ?");
