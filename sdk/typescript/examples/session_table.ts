@@ -5,7 +5,7 @@
  * names the plugin; `HOOKWIRE_VERIFY_LOG` names a file that gets a JSON line for each effect.
  */
 
-import { appendFileSync } from "node:fs";
+import { openSync, writeSync } from "node:fs";
 
 import { type Event, leave, Plugin, type SessionEnd } from "@hookwire/sdk";
 import { DatabaseSync } from "@photostructure/sqlite"; // node:sqlite, for Node 20 too
@@ -30,7 +30,9 @@ const count = table.prepare(
 );
 const open = table.prepare("SELECT ledger_id, incarnation FROM sessions WHERE status = 'active'");
 
-const plugin = new Plugin(process.env.HOOKWIRE_SUBSCRIBER ?? "session-table", { announce: true });
+const { HOOKWIRE_SUBSCRIBER: name = "session-table", HOOKWIRE_VERIFY_LOG: effects } = process.env;
+const log = effects === undefined ? undefined : openSync(effects, "a");
+const plugin = new Plugin(name, { announce: true });
 
 plugin.on("*", (event) => {
   const changed = apply(event);
@@ -77,8 +79,7 @@ function reasonOf({ reason }: SessionEnd): string {
   return reason.replace("SESSION_END_REASON_", "");
 }
 
-/** After the commit and before the answer. */
+/** After the commit and before the answer, in one write. */
 function note(effect: Record<string, string | number | boolean>): void {
-  const log = process.env.HOOKWIRE_VERIFY_LOG;
-  if (log) appendFileSync(log, `${JSON.stringify({ ...effect, pid: process.pid })}\n`);
+  if (log !== undefined) writeSync(log, `${JSON.stringify({ ...effect, pid: process.pid })}\n`);
 }

@@ -25,5 +25,5 @@ export function targetOf(address: string): Target {
 
 /** What was given, else what the environment says, else the default. */
 export function chosenAddress(given: string | undefined): string {
-  return given ?? (process.env[ADDRESS_VARIABLE] || DEFAULT_ADDRESS);
+  return given ?? process.env[ADDRESS_VARIABLE] ?? DEFAULT_ADDRESS;
 }

@@ -29,8 +29,11 @@ const PARTING = 2_000;
 /** How many answers may wait before they are sent although the input has not run dry. */
 const UNSENT = 512;
 
-/** How long handlers may go on in one turn of the event loop, in milliseconds: pings and signals wait meanwhile. */
-const TURN = 20;
+/** How long handlers that do not wait may go on in one turn of the event loop, in milliseconds. */
+const TURN = 10;
+
+/** How many events are taken in before that is looked at. */
+const AT_ONCE = 16;
 
 /** How a stream ended. */
 export type Ended =
@@ -77,6 +80,7 @@ export class Stream {
   /** Lives that were named so far: until CaughtUp, and where the author wants to know. */
   #named: Set<bigint> | undefined;
   #welcomedAt: number | undefined;
+  #turnBegan = performance.now();
   /** We were told to stop: nothing more is taken in. */
   #leaving = false;
   /** Our Goodbye is said: what still comes is read, for the dispatcher's. */
@@ -138,29 +142,37 @@ export class Stream {
   }
 
   async #read(facts: StreamFacts): Promise<Ended> {
-    let turnBegan = performance.now();
     for (;;) {
       await this.work.until(() => this.#mayRead());
       const message = (await this.#call.receive())?.message;
       if (message === undefined) return lost("closed without a goodbye");
       if (message.$case === "goodbye") return endedByGoodbye(message.value);
-      if (!this.#leaving) this.#take(message, facts);
-      if (this.work.size > 0 || performance.now() - turnBegan > TURN) {
-        await new Promise((resolve) => setImmediate(resolve));
-        turnBegan = performance.now();
-      }
+      await this.#take(message, facts);
+      if (this.work.size > 0 || this.#isLong()) await this.#breathe();
     }
+  }
+
+  /** Whether the others have waited long. */
+  #isLong(): boolean {
+    return performance.now() - this.#turnBegan > TURN;
+  }
+
+  /** Has Acks, pings and signals seen to, and what is in hand: whoever reads on and on would hold them all up. */
+  async #breathe(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    this.#turnBegan = performance.now();
   }
 
   #mayRead(): boolean {
     return this.#parting || (!this.#leaving && this.work.hasRoom && this.#acks.pending < UNSENT);
   }
 
-  #take(message: Message, facts: StreamFacts): void {
+  async #take(message: Message, facts: StreamFacts): Promise<void> {
     const { log } = this.settings;
+    if (this.#leaving) return;
     switch (message.$case) {
       case "events":
-        this.#takeBatch(message.value, facts);
+        await this.#takeBatch(message.value, facts);
         break;
       case "caughtUp":
         this.#catchUp(facts);
@@ -182,13 +194,14 @@ export class Stream {
     }
   }
 
-  #takeBatch({ firstSeq, kind, budgetMs, events }: EventBatch, stream: StreamFacts): void {
+  async #takeBatch({ firstSeq, kind, budgetMs, events }: EventBatch, stream: StreamFacts): Promise<void> {
     const batch: BatchFacts = { stream, kind, deadline: performance.now() + budgetMs };
-    let seq = Number(firstSeq);
-    for (const event of events) {
+    const first = Number(firstSeq);
+    for (const [at, event] of events.entries()) {
+      if ((at + 1) % AT_ONCE === 0 && this.#isLong()) await this.#breathe();
+      if (this.#leaving) return;
       if (event.session !== undefined) this.#named?.add(event.session.incarnation);
-      this.work.take(new Event(event, batch), seq, this.#acks);
-      seq += 1;
+      this.work.take(new Event(event, batch), first + at, this.#acks);
     }
   }
 
