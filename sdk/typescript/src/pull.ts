@@ -54,6 +54,7 @@ export async function* pull(
     over = true;
     wake();
   });
+  running.catch(() => {}); // thrown below, once the loop asks for more
   try {
     for (;;) {
       while (offers.length === 0 && !over) {

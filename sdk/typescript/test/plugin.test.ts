@@ -517,6 +517,19 @@ describe("a loop over events", () => {
     }
   });
 
+  it("throws what ends the plugin when it asks for more, not before", async () => {
+    const plugin = pluginOf();
+    const { opened, open } = gate();
+    const dispatcher = await TestDispatcher.of(plugin, async (signal) => {
+      for await (const _ of plugin.events("*", { signal })) await opened;
+    });
+    void dispatcher.start({ id: "s1" });
+    const displaced = dispatcher.displace();
+    await turns();
+    open();
+    await assert.rejects(displaced, Displaced);
+  });
+
   it("ends with what ends the plugin", async () => {
     const plugin = pluginOf();
     const dispatcher = await TestDispatcher.of(plugin, async (signal) => {
