@@ -182,6 +182,12 @@ export class TestDispatcher {
     return this.#welcome(known);
   }
 
+  /** Waits until the plugin has read all that was delivered, answered or not; after `reconnect()`, on the next stream. */
+  async delivered(): Promise<void> {
+    await this.#condition.until(() => this.#call?.isDelivered ?? false);
+    await new Promise((resolve) => setImmediate(resolve)); // in which it is taken in
+  }
+
   /** Another process of the plugin's name takes its place: what the plugin's `run()` would throw is thrown here. */
   displace(): Promise<void> {
     this.#stream.tell(goodbye(GoodbyeReason.DISPLACED));
@@ -229,6 +235,7 @@ export class TestDispatcher {
       $case: "caughtUp",
       value: { replayed: BigInt(again.length), announced: BigInt(announced.length) },
     });
+    stream.isCaughtUp = true;
     const answers = await Promise.all(answered);
     await this.#condition.until(() => stream.isIdle);
     return answers;

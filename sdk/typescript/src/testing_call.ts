@@ -56,6 +56,8 @@ export class Owed {
 /** One stream, as the plugin's transport and as the dispatcher's end of it. */
 export class TestCall implements Call {
   hello: Hello | undefined;
+  /** What the dispatcher has to say at first is said. */
+  isCaughtUp = false;
   readonly unanswered = new Map<bigint, Owed>();
   #seq = 0n;
   #over: "ended" | "broken" | undefined;
@@ -67,9 +69,14 @@ export class TestCall implements Call {
     private readonly onAnswer: () => void,
   ) {}
 
-  /** Whether the plugin has taken everything in, and waits for more. */
+  /** Whether the plugin has read everything. */
+  get isDelivered(): boolean {
+    return this.isCaughtUp && this.#messages.length === 0;
+  }
+
+  /** Whether it waits for more. */
   get isIdle(): boolean {
-    return this.#isReading && this.#messages.length === 0;
+    return this.#isReading && this.isDelivered;
   }
 
   async receive(): Promise<SubscribeResponse | undefined> {
@@ -78,6 +85,7 @@ export class TestCall implements Call {
     await this.condition.until(() => this.#messages.length > 0 || this.#over !== undefined);
     this.#isReading = false;
     const message = this.#messages.shift();
+    this.condition.changed();
     if (message === undefined && this.#over === "broken") throw new Error("the test broke the stream");
     return message;
   }
