@@ -22,7 +22,7 @@ export interface Call {
   receive(): Promise<SubscribeResponse | undefined>;
   /** Sends a message; `false` when the transport would rather not have another one before `onDrain`. */
   send(message: Request): boolean;
-  /** Called when the transport takes more again. */
+  /** Called when the transport takes more again, or is over and takes anything. */
   onDrain(listener: () => void): void;
   /** Says that nothing more will be sent. */
   halfClose(): void;
@@ -70,6 +70,7 @@ class GrpcCall implements Call {
   readonly #client: Client;
   readonly #stream: ClientDuplexStream<SubscribeRequest, Buffer>;
   readonly #incoming: AsyncIterator<Buffer>;
+  #isOver = false;
 
   constructor(target: string) {
     this.#client = new Client(target, credentials.createInsecure(), OPTIONS);
@@ -77,6 +78,9 @@ class GrpcCall implements Call {
     // the garbage collector copy every object.
     this.#stream = this.#client.makeBidiStreamRequest(path, requestSerialize, (bytes) => bytes);
     this.#stream.on("error", () => {}); // receive() throws it; without a listener it would end the process
+    this.#stream.on("status", () => {
+      this.#isOver = true;
+    });
     this.#incoming = this.#stream[Symbol.asyncIterator]();
   }
 
@@ -86,11 +90,12 @@ class GrpcCall implements Call {
   }
 
   send(message: Request): boolean {
-    return this.#stream.write({ message });
+    return this.#isOver || this.#stream.write({ message });
   }
 
   onDrain(listener: () => void): void {
     this.#stream.on("drain", listener);
+    this.#stream.on("status", listener);
   }
 
   halfClose(): void {

@@ -61,8 +61,6 @@ function endedByGoodbye({ reason, text, reconnectAfterMs }: Goodbye): Ended {
   return lost(`${reason} ${text}`.trimEnd(), reconnectAfterMs);
 }
 
-type Message = NonNullable<SubscribeResponse["message"]>;
-
 /** What a plugin's life needs beside its work. */
 export interface StreamSettings {
   readonly hello: Hello;
@@ -144,9 +142,10 @@ export class Stream {
   async #read(facts: StreamFacts): Promise<Ended> {
     for (;;) {
       await this.work.until(() => this.#mayRead());
-      const message = (await this.#call.receive())?.message;
-      if (message === undefined) return lost("closed without a goodbye");
-      if (message.$case === "goodbye") return endedByGoodbye(message.value);
+      const response = await this.#call.receive();
+      if (response === undefined) return lost("closed without a goodbye");
+      const { message } = response;
+      if (message?.$case === "goodbye") return endedByGoodbye(message.value);
       await this.#take(message, facts);
       if (this.work.size > 0 || this.#isLong()) await this.#breathe();
     }
@@ -167,10 +166,10 @@ export class Stream {
     return this.#parting || (!this.#leaving && this.work.hasRoom && this.#acks.pending < UNSENT);
   }
 
-  async #take(message: Message, facts: StreamFacts): Promise<void> {
+  async #take(message: SubscribeResponse["message"], facts: StreamFacts): Promise<void> {
     const { log } = this.settings;
     if (this.#leaving) return;
-    switch (message.$case) {
+    switch (message?.$case) {
       case "events":
         await this.#takeBatch(message.value, facts);
         break;
@@ -189,8 +188,8 @@ export class Stream {
         log.info(`drained: gateway=${gatewayId} owed=${owed} carried_over=${carriedOver}`);
         break;
       }
-      default:
-        log.debug(`ignored: ${message.$case}`);
+      default: // a second Welcome, or what only a newer dispatcher says
+        log.debug(`ignored: ${message?.$case ?? "an unknown message"}`);
     }
   }
 
@@ -262,7 +261,7 @@ export class Stream {
 
   /** Sends what the transport takes; what it does not take yet is better merged into the next Ack. */
   #flush(): void {
-    while (this.#writable) {
+    while (this.#writable && !this.#parting) {
       const ack = this.#acks.take();
       if (ack === undefined) break;
       this.#writable = this.#call.send({ $case: "ack", value: ack });

@@ -3,17 +3,19 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { Plugin, type PluginOptions } from "@hookwire/sdk";
+import { type Event, Plugin, type PluginOptions } from "@hookwire/sdk";
 
 import type { Call, Request } from "../src/call.js";
-import type { Event } from "../src/gen/hookwire/v1/event.js";
-import { BatchKind, type SubscribeResponse } from "../src/gen/hookwire/v1/hook_service.js";
+import type { Event as WireEvent } from "../src/gen/hookwire/v1/event.js";
+import { BatchKind, SubscribeResponse } from "../src/gen/hookwire/v1/hook_service.js";
 import { welcome } from "../src/testing_call.js";
 
 /** A dispatcher that always has another event, each of a session of its own. */
 class Endless implements Call {
   received = 0;
   isFull = false;
+  /** Said in place of the first event. */
+  aside: SubscribeResponse | undefined;
   readonly sent: Request[] = [];
   drained = () => {};
   #cancelled: (error: Error) => void = () => {};
@@ -21,19 +23,20 @@ class Endless implements Call {
     this.#cancelled = reject;
   });
 
-  constructor(private readonly payload: Event["payload"]) {
+  constructor(private readonly payload: WireEvent["payload"]) {
     this.#over.catch(() => {});
   }
 
   receive(): Promise<SubscribeResponse> {
     this.received += 1;
     const message = this.received === 1 ? welcome("ledger", 1n, false) : this.#batch(this.received - 1);
-    return Promise.race([this.#over, new Promise<void>(setImmediate).then(() => ({ message }))]);
+    const said = this.received === 2 && this.aside !== undefined ? this.aside : { message };
+    return Promise.race([this.#over, new Promise<void>(setImmediate).then(() => said)]);
   }
 
   #batch(seq: number): SubscribeResponse["message"] {
     const session = { id: `s${seq}`, key: "", agentId: "", incarnation: BigInt(seq) };
-    const event: Event = {
+    const event: WireEvent = {
       id: `event-${seq}`,
       hook: "hook",
       gatewayId: "gateway",
@@ -73,12 +76,16 @@ class Endless implements Call {
 }
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
-const json: Event["payload"] = { $case: "json", value: Buffer.from("{}") };
+const json: WireEvent["payload"] = { $case: "json", value: Buffer.from("{}") };
 
 /** Runs a plugin against one, for as long as the test needs. */
-async function against(call: Endless, handler: () => unknown, test: () => Promise<void>): Promise<void> {
+async function against(
+  call: Endless,
+  handler: (event: Event) => unknown,
+  test: () => Promise<void>,
+): Promise<void> {
   const options: PluginOptions = { logger: silent, grace: 0 };
-  const plugin = new Plugin("test", options).on("*", handler as () => Promise<void>);
+  const plugin = new Plugin("test", options).on("*", handler as (event: Event) => Promise<void>);
   plugin.transport = { dial: () => call, dice: () => 0 };
   const stop = new AbortController();
   const running = plugin.run({ signal: stop.signal });
@@ -96,6 +103,18 @@ async function settled(holds: () => boolean): Promise<void> {
 }
 
 describe("a stream", () => {
+  it("goes on after what only a newer dispatcher says", async () => {
+    const call = new Endless(json);
+    call.aside = SubscribeResponse.decode(Buffer.from([0xfa, 0x01, 0x01, 0x00])); // field 31
+    const seen: string[] = [];
+    await against(
+      call,
+      (event) => void seen.push(event.id),
+      () => settled(() => seen.length > 0),
+    );
+    assert.equal(seen[0], "event-2");
+  });
+
   it("is left unread while the transport takes no Acks, and then says all in one", async () => {
     const call = new Endless(json);
     call.isFull = true;
