@@ -20,8 +20,9 @@ type Pipe struct {
 	HalfClosed chan struct{}
 	// Cut is closed once the plugin has cut the stream.
 	Cut chan struct{}
+	// Ended is closed once the dispatcher has ended the stream.
+	Ended chan struct{}
 
-	ended     chan struct{}
 	err       error
 	halfClose sync.Once
 	end       sync.Once
@@ -35,7 +36,7 @@ func NewPipe(ctx context.Context) *Pipe {
 		Heard:      make(chan *hookwirev1.SubscribeRequest, 2),
 		HalfClosed: make(chan struct{}),
 		Cut:        make(chan struct{}),
-		ended:      make(chan struct{}),
+		Ended:      make(chan struct{}),
 	}
 	context.AfterFunc(ctx, pipe.Close)
 	return pipe
@@ -46,7 +47,7 @@ func (p *Pipe) Say(message *hookwirev1.SubscribeResponse) bool {
 	select {
 	case p.Said <- message:
 		return true
-	case <-p.ended:
+	case <-p.Ended:
 		return false
 	case <-p.Cut:
 		return false
@@ -59,7 +60,7 @@ func (p *Pipe) End(err error) {
 		if p.err = err; err == nil {
 			p.err = io.EOF
 		}
-		close(p.ended)
+		close(p.Ended)
 	})
 }
 
@@ -68,7 +69,7 @@ func (p *Pipe) Send(message *hookwirev1.SubscribeRequest) error {
 	select {
 	case <-p.Cut:
 		return io.EOF
-	case <-p.ended:
+	case <-p.Ended:
 		return io.EOF
 	default:
 	}
@@ -77,7 +78,7 @@ func (p *Pipe) Send(message *hookwirev1.SubscribeRequest) error {
 		return nil
 	case <-p.Cut:
 		return io.EOF
-	case <-p.ended:
+	case <-p.Ended:
 		return io.EOF
 	}
 }
@@ -87,7 +88,7 @@ func (p *Pipe) Recv() (*hookwirev1.SubscribeResponse, error) {
 	select {
 	case message := <-p.Said:
 		return message, nil
-	case <-p.ended:
+	case <-p.Ended:
 		return nil, p.err
 	case <-p.Cut:
 		return nil, status.Error(codes.Canceled, "cut")
