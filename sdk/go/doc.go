@@ -9,9 +9,7 @@
 //			fmt.Println(event.Hook, event.Session.ID, event.Session.Incarnation)
 //			return nil
 //		})
-//		if err := plugin.Run(context.Background()); err != nil {
-//			log.Fatal(err)
-//		}
+//		plugin.Main()
 //	}
 //
 // # The way of an event

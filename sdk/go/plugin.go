@@ -3,7 +3,10 @@ package hookwire
 import (
 	"context"
 	"crypto/rand"
+	"errors"
+	"fmt"
 	"log/slog"
+	"os"
 	"os/signal"
 	"syscall"
 	"time"
@@ -76,6 +79,27 @@ func (p *Plugin) Run(ctx context.Context) error {
 	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
 	return p.run(ctx, address.dial)
+}
+
+// exitTurnedAway is how a process ends whose plugin was displaced or refused, as hookwire's own commands do: EX_PROTOCOL.
+const exitTurnedAway = 76
+
+// Main is [Plugin.Run] for a main function. It returns where the plugin was told to stop; otherwise it says why on stderr, and ends
+// the process with the code 76 if the plugin was displaced or refused, with 1 if nothing could be begun.
+func (p *Plugin) Main() {
+	err := p.Run(context.Background())
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, err)
+	var (
+		displaced *DisplacedError
+		refused   *RefusedError
+	)
+	if errors.As(err, &displaced) || errors.As(err, &refused) {
+		os.Exit(exitTurnedAway)
+	}
+	os.Exit(1)
 }
 
 // hello returns who the plugin is and what it wants.
