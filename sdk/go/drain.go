@@ -1,7 +1,9 @@
 package hookwire
 
 import (
+	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	hookwirev1 "github.com/hookwire/hookwire/sdk/go/v1"
@@ -35,40 +37,42 @@ func newDrainNotice(wire *hookwirev1.DrainNotice) *DrainNotice {
 }
 
 // drains are the drains in force, by gateway: from a notice to its summary, or to the end of the stream that brought it. The
-// zero value holds none.
+// zero value holds none. Events look it up often, and it hardly ever changes.
 type drains struct {
-	mu        sync.RWMutex
-	deadlines map[string]time.Time
+	mu        sync.Mutex
+	deadlines atomic.Pointer[map[string]time.Time] // never changed once it is there
 }
 
 // begin takes a notice down.
 func (d *drains) begin(gatewayID string, deadline time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.deadlines == nil {
-		d.deadlines = make(map[string]time.Time)
-	}
-	d.deadlines[gatewayID] = deadline
+	d.change(func(deadlines map[string]time.Time) { deadlines[gatewayID] = deadline })
 }
 
 // end says that a drain is over.
 func (d *drains) end(gatewayID string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.deadlines, gatewayID)
+	d.change(func(deadlines map[string]time.Time) { delete(deadlines, gatewayID) })
 }
 
 // endAll says that the stream is over which brought the notices.
 func (d *drains) endAll() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	clear(d.deadlines)
+	d.change(func(deadlines map[string]time.Time) { clear(deadlines) })
 }
 
-// deadline returns when a gateway's drain is over, and whether it drains.
-func (d *drains) deadline(gatewayID string) (time.Time, bool) {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	deadline, draining := d.deadlines[gatewayID]
-	return deadline, draining
+func (d *drains) change(how func(map[string]time.Time)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	changed := make(map[string]time.Time)
+	if present := d.deadlines.Load(); present != nil {
+		maps.Copy(changed, *present)
+	}
+	how(changed)
+	d.deadlines.Store(&changed)
+}
+
+// deadline returns when a gateway's drain is over; the zero time where it does not drain.
+func (d *drains) deadline(gatewayID string) time.Time {
+	if deadlines := d.deadlines.Load(); deadlines != nil {
+		return (*deadlines)[gatewayID]
+	}
+	return time.Time{}
 }

@@ -80,6 +80,8 @@ type Event struct {
 
 	wire  *hookwirev1.Event
 	batch *batch
+	// drained is the end of the drain in which it came: the last of its events are handled behind the summary.
+	drained time.Time
 }
 
 // batch is what is true of all events that came together.
@@ -99,16 +101,21 @@ func (e *Event) Wire() *hookwirev1.Event { return e.wire }
 // counts, and the handler's context has no such deadline.
 func (e *Event) TimeLeft() time.Duration {
 	left := e.batch.budget - time.Since(e.batch.received)
-	if deadline, draining := e.batch.drains.deadline(e.GatewayID); draining {
+	if deadline := e.drainDeadline(); !deadline.IsZero() {
 		left = min(left, time.Until(deadline))
 	}
 	return max(left, 0)
 }
 
-// Draining reports whether the event's gateway is about to stop: its [DrainNotice] has come, and the drain is not over.
-func (e *Event) Draining() bool {
-	_, draining := e.batch.drains.deadline(e.GatewayID)
-	return draining
+// Draining reports whether the event's gateway is about to stop: its [DrainNotice] was in force when the event came, or is now.
+func (e *Event) Draining() bool { return !e.drainDeadline().IsZero() }
+
+// drainDeadline returns when the drain is over; the zero time where there is none.
+func (e *Event) drainDeadline() time.Time {
+	if !e.drained.IsZero() {
+		return e.drained
+	}
+	return e.batch.drains.deadline(e.GatewayID)
 }
 
 // isLifecycle reports whether it is a start or an end: what the dispatcher owes, and delivers until it is settled.
@@ -134,6 +141,7 @@ func (e *Event) read(wire *hookwirev1.Event, session *Session, batch *batch) {
 		Traceparent:  wire.GetTraceparent(),
 		wire:         wire,
 		batch:        batch,
+		drained:      batch.drains.deadline(wire.GetGatewayId()),
 	}
 	if named := wire.GetSession(); named != nil {
 		*session = Session{

@@ -23,59 +23,49 @@ func (p *Plugin) run(stop context.Context, dial transport.Dial) error {
 	if len(p.globs) == 0 {
 		return errNoHandler
 	}
-	// What the caller's context carries is the handlers', too; its end is only the beginning of theirs.
-	ctx, outOfTime := context.WithCancel(context.WithoutCancel(stop))
-	defer outOfTime()
+	// What the caller's context carries is the handlers', too; but its end is only the beginning of theirs, and of the stream's.
+	ctx := context.WithoutCancel(stop)
 	work := newWork(ctx, p)
+	defer work.outOfTime()
 	var pause backoff
 	for {
-		err := p.oneStream(ctx, stop, dial, work, outOfTime, &pause)
+		err := p.oneStream(ctx, stop, dial, work, &pause)
 		var gone *lostError
-		if err == nil {
+		switch {
+		case err == nil: // told to stop, and all is said
 			return nil
-		}
-		if !errors.As(err, &gone) {
-			p.finish(work, outOfTime)
+		case !errors.As(err, &gone):
+			work.finish()
 			return err
 		}
 		wait := gone.wait + pause.next()
 		p.log.Info("no stream: dialling again", "why", gone.why, "wait", wait)
 		if !sleep(stop, wait) {
-			p.finish(work, outOfTime)
+			work.finish()
 			return nil
 		}
 	}
 }
 
 // oneStream opens a stream and serves it. It returns why that is over, nil where the plugin was told to stop.
-func (p *Plugin) oneStream(
-	ctx, stop context.Context, dial transport.Dial, work *work, outOfTime func(), pause *backoff,
-) error {
+func (p *Plugin) oneStream(ctx, stop context.Context, dial transport.Dial, work *work, pause *backoff) error {
 	// Told to stop, a plugin need not wait for a Welcome; a stream that was welcomed goes on until its Goodbye.
-	opening, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	notOpening := context.AfterFunc(stop, cancel)
-	stream, err := p.open(opening, dial, work)
-	if !notOpening() {
+	opening := context.AfterFunc(stop, cancel)
+	stream, err := p.open(ctx, dial, work)
+	if stopped := !opening(); stopped {
 		if stream != nil {
 			stream.Close()
 		}
-		p.finish(work, outOfTime)
+		work.finish()
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	pause.reset()
-	return stream.serve(stop, p.grace, outOfTime)
-}
-
-// finish ends without a stream: nothing can be acknowledged, but a handler that has begun is not cut off in the middle.
-func (p *Plugin) finish(work *work, outOfTime func()) {
-	if !work.finish(p.grace) {
-		p.log.Warn("out of time", "in_hand", work.size())
-		outOfTime()
-	}
+	return stream.serve(stop)
 }
 
 // sleep waits, and reports whether it came to the end of that.

@@ -113,8 +113,8 @@ func (s *stream) greet(hello *hookwirev1.SubscribeRequest_Hello) error {
 }
 
 // serve takes in what comes and answers it, until the stream ends or stop does. It returns why the stream ended, and
-// nil where that was stop: then what is in hand had grace to finish. outOfTime is called when that was not enough.
-func (s *stream) serve(stop context.Context, grace time.Duration, outOfTime func()) error {
+// nil where that was stop: then what is in hand had the grace to finish.
+func (s *stream) serve(stop context.Context) error {
 	defer s.Close()
 	s.work.begin(s.name)
 	ended, quit, written := make(chan error, 1), make(chan struct{}), make(chan struct{})
@@ -132,10 +132,7 @@ func (s *stream) serve(stop context.Context, grace time.Duration, outOfTime func
 	case <-stop.Done():
 	}
 	s.log.Info("stopping", "in_hand", s.work.size())
-	if !s.work.finish(grace) {
-		s.log.Warn("out of time: what is in hand will be delivered again", "in_hand", s.work.size())
-		outOfTime()
-	}
+	s.work.finish()
 	parting := time.AfterFunc(partingTime, s.Close) // ends whoever waits below
 	defer parting.Stop()
 	close(quit)

@@ -40,8 +40,10 @@ type work struct {
 	store       Store
 	concurrency int
 	rememberAll bool
-	// ctx is the handlers': it ends when they are out of time.
-	ctx context.Context
+	grace       time.Duration
+	// ctx is the handlers', which ends when they are out of time.
+	ctx       context.Context
+	outOfTime context.CancelFunc
 
 	// answered wakes who writes: there is something to acknowledge. eased wakes who reads: there is less in hand. idle wakes who
 	// waits for the end: there may be nothing in hand.
@@ -70,14 +72,18 @@ type streamName struct {
 	epoch    uint64
 }
 
+// newWork returns what has nothing in hand. It is to be told outOfTime in the end.
 func newWork(ctx context.Context, p *Plugin) *work {
+	ctx, outOfTime := context.WithCancel(ctx)
 	return &work{
 		log:         p.log,
 		routes:      p.routes,
 		store:       p.store,
 		concurrency: p.concurrency,
 		rememberAll: p.retention.Kind == RetainAll,
+		grace:       p.grace,
 		ctx:         ctx,
+		outOfTime:   outOfTime,
 		answered:    newWake(),
 		eased:       newWake(),
 		idle:        newWake(),
@@ -331,21 +337,23 @@ func (w *work) seal() {
 	w.sealed = true
 }
 
-// finish takes nothing more in, and waits until nothing is in hand. It reports whether it came so far within the grace;
-// otherwise what is still in hand has no say any more.
-func (w *work) finish(grace time.Duration) bool {
+// finish takes nothing more in, and waits until nothing is in hand. What has not come so far within the grace has no
+// say any more, and is told so: it will be delivered again. A handler that has begun is not cut off before that, also where nobody
+// hears its answer.
+func (w *work) finish() {
 	w.close()
-	outOfTime := time.NewTimer(grace)
-	defer outOfTime.Stop()
+	timer := time.NewTimer(w.grace)
+	defer timer.Stop()
 	for w.size() > 0 {
 		select {
 		case <-w.idle:
-		case <-outOfTime.C:
+		case <-timer.C:
+			w.log.Warn("out of time: what is in hand will be delivered again", "in_hand", w.size())
 			w.seal()
-			return false
+			w.outOfTime()
+			return
 		}
 	}
-	return true
 }
 
 // wake wakes one goroutine that waits for something to change, which looks again then.
