@@ -271,3 +271,25 @@ func TestTimeLeft(t *testing.T) {
 		link.answers(1)
 	})
 }
+
+func TestADrainLeavesNoMoreTimeThanItHas(t *testing.T) {
+	alone(t, func(t *testing.T) {
+		author, events := newAuthor(), make(chan *Event, 2)
+		author.answer = func(event *Event) error {
+			events <- event
+			return nil
+		}
+		link := run(t, author.plugin()).welcome()
+		link.live(1, message("a", "before"))
+		notice := drainNotice()
+		notice.GetDrainNotice().BudgetMs = 300
+		link.Say(notice)
+		link.live(2, message("a", "within"))
+		for range 2 {
+			if event := <-events; !event.Draining() || event.TimeLeft() != 300*time.Millisecond {
+				t.Errorf("%s: draining %v, %v left", event.ID, event.Draining(), event.TimeLeft())
+			}
+		}
+		link.answers(2)
+	})
+}

@@ -182,6 +182,18 @@ func TestARedeliveryJoinsTheHandlerThatStillRuns(t *testing.T) {
 	})
 }
 
+func TestWhatIsInHandIsNotBegunAgain(t *testing.T) {
+	alone(t, func(t *testing.T) {
+		author := newAuthor()
+		author.answer = func(*Event) error { return Reject("no", "said once") }
+		link := run(t, author.plugin()).welcome()
+		link.live(1, message("slow", "m"), message("slow", "m"))
+		author.permit(1)
+		wantAnswers(t, link.answers(2), map[uint64]Status{1: StatusReject, 2: StatusReject})
+		author.wantBegun(t, "m")
+	})
+}
+
 func TestWhatIsSettledIsAnsweredFromTheStore(t *testing.T) {
 	alone(t, func(t *testing.T) {
 		author := newAuthor()
@@ -306,5 +318,21 @@ func TestItSweepsBetweenWhatWasAndWhatComes(t *testing.T) {
 		close(goOn)
 		author.wantBegun(t, "live")
 		link.answers(3)
+	})
+}
+
+func TestWhoIsOutOfTimeHasNoSay(t *testing.T) {
+	alone(t, func(t *testing.T) {
+		author := newAuthor()
+		work := newWork(t.Context(), author.plugin())
+		jobs := make([]job, 1)
+		jobs[0].event.read(start("slow", 1), &jobs[0].session, &batch{drains: work.drains})
+		work.take(jobs)
+		author.wantBegun(t, "start-1")
+		work.finish()
+		synctest.Wait() // it was cancelled, and has returned an error
+		if ack := work.takeAck(); work.size() != 0 || ack != nil {
+			t.Errorf("%d in hand, answered %v", work.size(), ack)
+		}
 	})
 }
