@@ -113,7 +113,7 @@ func (w *work) take(jobs []job) {
 	for i := range jobs {
 		w.takeIn(&jobs[i])
 	}
-	w.startWorkers()
+	w.startWorkers(0)
 	if w.acks.pending() > 0 {
 		w.answered.set()
 	}
@@ -151,20 +151,20 @@ func placeOf(event *Event) (lane string, after after) {
 	return lane, afterLane
 }
 
-// startWorkers begins as many as there are jobs whose turn it is.
-func (w *work) startWorkers() {
-	for w.starting < w.lanes.ready && w.workers < w.concurrency {
+// startWorkers begins as many as there are jobs whose turn it is, and that nobody is about to take.
+func (w *work) startWorkers(taken int) {
+	for w.starting+taken < w.lanes.ready && w.workers < w.concurrency {
 		w.workers++
 		w.starting++
 		go w.worker()
 	}
 }
 
-// worker does jobs for as long as there are some whose turn it is.
+// worker does jobs for as long as there are some whose turn it is, and time for them.
 func (w *work) worker() {
 	w.mu.Lock()
 	w.starting--
-	for job := w.lanes.pop(); job != nil; job = w.lanes.pop() {
+	for job := w.next(); job != nil; job = w.next() {
 		w.mu.Unlock()
 		if job.instead != nil {
 			job.instead()
@@ -173,12 +173,20 @@ func (w *work) worker() {
 			w.settle(job, w.answerTo(job))
 		}
 		w.lanes.done(job)
-		w.startWorkers()
+		w.startWorkers(1) // this one goes on
 	}
 	w.workers--
 	w.eased.set()
 	w.idle.set()
 	w.mu.Unlock()
+}
+
+// next returns the next job to be done, or nil.
+func (w *work) next() *job {
+	if w.sealed {
+		return nil
+	}
+	return w.lanes.pop()
 }
 
 // answerTo has the store or the handler answer.
@@ -277,7 +285,7 @@ func (w *work) caughtUp(sweep *Sweep, handler func(context.Context, *Sweep) erro
 	w.sweeping = handler != nil
 	stream := w.stream
 	w.lanes.push(&job{instead: func() { w.catchUp(stream, sweep, handler) }}, caughtUpLane, afterAll)
-	w.startWorkers()
+	w.startWorkers(0)
 }
 
 // caughtUpLane is no session's: a session has an id or a key of its own.

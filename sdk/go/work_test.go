@@ -325,13 +325,15 @@ func TestWhoIsOutOfTimeHasNoSay(t *testing.T) {
 	alone(t, func(t *testing.T) {
 		author := newAuthor()
 		work := newWork(t.Context(), author.plugin())
-		jobs := make([]job, 1)
-		jobs[0].event.read(start("slow", 1), &jobs[0].session, &batch{drains: work.drains})
+		jobs := make([]job, 2)
+		for i, event := range []*hookwirev1.Event{start("slow", 1), end("slow", 1)} {
+			jobs[i].event.read(event, &jobs[i].session, &batch{drains: work.drains})
+		}
 		work.take(jobs)
 		author.wantBegun(t, "start-1")
 		work.finish()
-		synctest.Wait() // it was cancelled, and has returned an error
-		if ack := work.takeAck(); work.size() != 0 || ack != nil {
+		author.wantBegun(t) // the first was cancelled, and has returned an error; the second has not begun
+		if ack := work.takeAck(); work.size() != 1 || ack != nil {
 			t.Errorf("%d in hand, answered %v", work.size(), ack)
 		}
 	})
