@@ -100,13 +100,14 @@ const codeException = "exception"
 // answerOf reads a handler's return. An error of its own has a start or an end come again; nothing else does, so
 // another event is rejected.
 func answerOf(err error, lifecycle bool) Answer {
+	if err == nil {
+		return Answer{Status: StatusOK}
+	}
 	var (
 		reject *RejectError
 		retry  *RetryError
 	)
 	switch {
-	case err == nil:
-		return Answer{Status: StatusOK}
 	case errors.Is(err, Accepted):
 		return Answer{Status: StatusAccepted}
 	case errors.As(err, &reject):

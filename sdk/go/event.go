@@ -121,35 +121,30 @@ func (e *Event) drainDeadline() time.Time {
 // isLifecycle reports whether it is a start or an end: what the dispatcher owes, and delivers until it is settled.
 func (e *Event) isLifecycle() bool { return e.SessionStart != nil || e.SessionEnd != nil }
 
-// read fills the event in from the wire; its session lives where the caller says.
+// read fills a blank event in from the wire, and its session, which lives where the caller says. Field by field: a whole
+// Event that is copied costs more than all of them.
 func (e *Event) read(wire *hookwirev1.Event, session *Session, batch *batch) {
-	*e = Event{
-		ID:           wire.GetId(),
-		Hook:         wire.GetHook(),
-		SessionStart: wire.GetSessionStart(),
-		SessionEnd:   wire.GetSessionEnd(),
-		JSON:         wire.GetJson(),
-		Kind:         batch.kind,
-		LedgerID:     batch.stream.ledgerID,
-		StreamEpoch:  batch.stream.epoch,
-		SessionSeq:   wire.GetSessionSeq(),
-		Time:         time.Unix(0, int64(wire.GetTimeUnixNano())),
-		Synthetic:    wire.GetSynthetic(),
-		Late:         wire.GetLate(),
-		GatewayID:    wire.GetGatewayId(),
-		BootID:       wire.GetBootId(),
-		Traceparent:  wire.GetTraceparent(),
-		wire:         wire,
-		batch:        batch,
-		drained:      batch.drains.deadline(wire.GetGatewayId()),
+	e.wire, e.batch = wire, batch
+	e.ID, e.Hook = wire.GetId(), wire.GetHook()
+	e.GatewayID, e.BootID = wire.GetGatewayId(), wire.GetBootId()
+	e.Kind = batch.kind
+	e.LedgerID, e.StreamEpoch = batch.stream.ledgerID, batch.stream.epoch
+	e.SessionSeq = wire.GetSessionSeq()
+	e.Time = time.Unix(0, int64(wire.GetTimeUnixNano()))
+	e.Traceparent = wire.GetTraceparent()
+	e.Synthetic, e.Late = wire.GetSynthetic(), wire.GetLate()
+	e.drained = batch.drains.deadline(e.GatewayID)
+	switch payload := wire.GetPayload().(type) {
+	case *hookwirev1.Event_Json:
+		e.JSON = payload.Json
+	case *hookwirev1.Event_SessionStart:
+		e.SessionStart = payload.SessionStart
+	case *hookwirev1.Event_SessionEnd:
+		e.SessionEnd = payload.SessionEnd
 	}
 	if named := wire.GetSession(); named != nil {
-		*session = Session{
-			ID:          named.GetId(),
-			Key:         named.GetKey(),
-			AgentID:     named.GetAgentId(),
-			Incarnation: named.GetIncarnation(),
-		}
+		session.ID, session.Key = named.GetId(), named.GetKey()
+		session.AgentID, session.Incarnation = named.GetAgentId(), named.GetIncarnation()
 		e.Session = session
 	}
 }

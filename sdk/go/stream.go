@@ -45,10 +45,26 @@ type callbacks struct {
 func (p *Plugin) open(ctx context.Context, dial transport.Dial, work *work) (*stream, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	inTime := time.AfterFunc(handshakeTime, cancel)
+	stream, err := p.shakeHands(ctx, cancel, dial, work)
+	if late := !inTime.Stop(); late {
+		err = lost("no Welcome in time")
+	}
+	if err != nil {
+		cancel()
+		if stream != nil {
+			stream.Close()
+		}
+		return nil, err
+	}
+	return stream, nil
+}
+
+// shakeHands returns a stream that is to be closed also where an error comes with it.
+func (p *Plugin) shakeHands(
+	ctx context.Context, cancel context.CancelFunc, dial transport.Dial, work *work,
+) (*stream, error) {
 	call, err := dial(ctx)
 	if err != nil {
-		inTime.Stop()
-		cancel()
 		return nil, endByError(err)
 	}
 	stream := &stream{
@@ -58,15 +74,7 @@ func (p *Plugin) open(ctx context.Context, dial transport.Dial, work *work) (*st
 		callbacks: p.callbacks,
 		announced: p.announce,
 	}
-	err = stream.greet(p.hello())
-	if late := !inTime.Stop(); late {
-		err = lost("no Welcome in time")
-	}
-	if err != nil {
-		stream.Close()
-		return nil, err
-	}
-	return stream, nil
+	return stream, stream.greet(p.hello())
 }
 
 // closing is a stream whose context ends with it.
