@@ -49,19 +49,22 @@ func (p *Plugin) run(stop context.Context, dial transport.Dial) error {
 
 // oneStream opens a stream and serves it. It returns why that is over, nil where the plugin was told to stop.
 func (p *Plugin) oneStream(ctx, stop context.Context, dial transport.Dial, work *work, pause *backoff) error {
-	// Told to stop, a plugin need not wait for a Welcome; a stream that was welcomed goes on until its Goodbye.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	opening := context.AfterFunc(stop, cancel)
+	// Told to stop, a plugin need not wait for a Welcome; a stream that was welcomed goes on until its Goodbye.
+	opening, inTime := context.AfterFunc(stop, cancel), time.AfterFunc(handshakeTime, cancel)
 	stream, err := p.open(ctx, dial, work)
-	if stopped := !opening(); stopped {
-		if stream != nil {
-			stream.Close()
-		}
+	if err == nil {
+		defer stream.Close()
+	}
+	stopped, late := !opening(), !inTime.Stop()
+	switch {
+	case stopped:
 		work.finish()
 		return nil
-	}
-	if err != nil {
+	case late:
+		return lost("no Welcome in time")
+	case err != nil:
 		return err
 	}
 	pause.reset()

@@ -43,50 +43,16 @@ type callbacks struct {
 
 // open dials, says Hello and waits for the Welcome. The stream lives no longer than ctx, and is to be closed.
 func (p *Plugin) open(ctx context.Context, dial transport.Dial, work *work) (*stream, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	inTime := time.AfterFunc(handshakeTime, cancel)
-	stream, err := p.shakeHands(ctx, cancel, dial, work)
-	if late := !inTime.Stop(); late {
-		err = lost("no Welcome in time")
-	}
-	if err != nil {
-		cancel()
-		if stream != nil {
-			stream.Close()
-		}
-		return nil, err
-	}
-	return stream, nil
-}
-
-// shakeHands returns a stream that is to be closed also where an error comes with it.
-func (p *Plugin) shakeHands(
-	ctx context.Context, cancel context.CancelFunc, dial transport.Dial, work *work,
-) (*stream, error) {
 	call, err := dial(ctx)
 	if err != nil {
 		return nil, endByError(err)
 	}
-	stream := &stream{
-		Stream:    closing{call, cancel},
-		log:       p.log,
-		work:      work,
-		callbacks: p.callbacks,
-		announced: p.announce,
+	stream := &stream{Stream: call, log: p.log, work: work, callbacks: p.callbacks, announced: p.announce}
+	if err := stream.greet(p.hello()); err != nil {
+		stream.Close()
+		return nil, err
 	}
-	return stream, stream.greet(p.hello())
-}
-
-// closing is a stream whose context ends with it.
-type closing struct {
-	transport.Stream
-	cancel context.CancelFunc
-}
-
-// Close implements [transport.Stream].
-func (c closing) Close() {
-	c.cancel()
-	c.Stream.Close()
+	return stream, nil
 }
 
 // greet says Hello without waiting for anything, and reads the Welcome.
@@ -123,7 +89,6 @@ func (s *stream) greet(hello *hookwirev1.SubscribeRequest_Hello) error {
 // serve takes in what comes and answers it, until the stream ends or stop does. It returns why the stream ended, and
 // nil where that was stop: then what is in hand had the grace to finish.
 func (s *stream) serve(stop context.Context) error {
-	defer s.Close()
 	s.work.begin(s.name)
 	ended, quit, written := make(chan error, 1), make(chan struct{}), make(chan struct{})
 	go func() { ended <- s.read(stop) }()
