@@ -3,8 +3,6 @@ package examples_test
 import (
 	"bufio"
 	"bytes"
-	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,17 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-	_ "modernc.org/sqlite"
-
-	hookwirev1 "github.com/hookwire/hookwire/sdk/go/v1"
 )
 
 // patience is how long anything may take: only a fault takes so long.
@@ -241,197 +232,4 @@ func (d *dispatcher) atRest(id string) {
 		it := d.subscriber(id)
 		return it.Connected && it.InFlight == 0 && it.Queued == 0 && it.Owed == 0
 	})
-}
-
-// gateway is one of our own, on one stream.
-type gateway struct {
-	t      *testing.T
-	stream grpc.BidiStreamingClient[hookwirev1.AttachRequest, hookwirev1.AttachResponse]
-	id     string
-	seq    uint64
-	taken  uint64
-}
-
-// attach attaches a gateway, which goes away without a word at the end of the test.
-func (d *dispatcher) attach(id string) *gateway {
-	d.t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	target := d.address
-	if !strings.HasPrefix(target, "unix:") {
-		target = "passthrough:///" + target
-	}
-	connection, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithAuthority("localhost"))
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	d.t.Cleanup(func() {
-		cancel()
-		_ = connection.Close()
-	})
-	stream, err := hookwirev1.NewGatewayServiceClient(connection).Attach(ctx)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	g := &gateway{t: d.t, stream: stream, id: id}
-	g.send(&hookwirev1.AttachRequest{Message: &hookwirev1.AttachRequest_Hello_{Hello: &hookwirev1.AttachRequest_Hello{
-		GatewayId: id, BootId: id + "-boot", EmitterId: id + "-emitter",
-	}}})
-	welcome := g.receive().GetWelcome()
-	if welcome == nil {
-		d.t.Fatal("no Welcome")
-	}
-	g.seq, g.taken = welcome.GetResumeAfter(), welcome.GetResumeAfter()
-	return g
-}
-
-func (g *gateway) send(request *hookwirev1.AttachRequest) {
-	g.t.Helper()
-	if err := g.stream.Send(request); err != nil {
-		g.t.Fatal(err)
-	}
-}
-
-func (g *gateway) receive() *hookwirev1.AttachResponse {
-	g.t.Helper()
-	response, err := g.stream.Recv()
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return response
-}
-
-// publish sends events, and waits until they are taken in.
-func (g *gateway) publish(events ...*hookwirev1.GatewayEvent) {
-	g.t.Helper()
-	g.send(&hookwirev1.AttachRequest{Message: &hookwirev1.AttachRequest_Publish{
-		Publish: &hookwirev1.Publish{FirstPublishSeq: g.seq + 1, Events: events},
-	}})
-	g.seq += uint64(len(events))
-	for g.taken < g.seq {
-		receipt := g.receive().GetReceipt()
-		if refused := receipt.GetRefused(); len(refused) > 0 {
-			g.t.Fatalf("refused: %v", refused)
-		}
-		g.taken = max(g.taken, receipt.GetThroughPublishSeq())
-	}
-}
-
-func start(session string) *hookwirev1.GatewayEvent {
-	return &hookwirev1.GatewayEvent{Hook: "session_start", Session: &hookwirev1.SessionRef{Id: &session, Key: "key:" + session, AgentId: "main"}}
-}
-
-func message(session string) *hookwirev1.GatewayEvent {
-	return &hookwirev1.GatewayEvent{
-		Hook:    "message_received",
-		Session: &hookwirev1.SessionRef{Id: &session},
-		Payload: &hookwirev1.GatewayEvent_Json{Json: []byte(`{"text":"hello"}`)},
-	}
-}
-
-func end(session string, reason hookwirev1.SessionEndReason) *hookwirev1.GatewayEvent {
-	return &hookwirev1.GatewayEvent{
-		Hook:    "session_end",
-		Session: &hookwirev1.SessionRef{Id: &session},
-		Payload: &hookwirev1.GatewayEvent_SessionEnd{SessionEnd: &hookwirev1.SessionEnd{Reason: reason}},
-	}
-}
-
-const (
-	reset   = hookwirev1.SessionEndReason_SESSION_END_REASON_RESET
-	deleted = hookwirev1.SessionEndReason_SESSION_END_REASON_DELETED
-)
-
-// sessionTable is a process of that example.
-type sessionTable struct {
-	*process
-	file, log string
-}
-
-// sessionTableIn starts one that keeps its table and its log in a directory.
-func (d *dispatcher) sessionTableIn(directory string) *sessionTable {
-	d.t.Helper()
-	file, log := filepath.Join(directory, "sessions.db"), filepath.Join(directory, "effects.jsonl")
-	environment := []string{"HOOKWIRE_ADDR=" + d.address, "HOOKWIRE_SUBSCRIBER=table", "HOOKWIRE_VERIFY_LOG=" + log}
-	return &sessionTable{begin(d.t, environment, filepath.Join(programs, "session_table"), file), file, log}
-}
-
-// row is one life in the table.
-type row struct {
-	id, key, agentID, status, reason string
-	events                           int
-}
-
-// rows returns the table in order of the incarnations.
-func (s *sessionTable) rows() []row {
-	s.t.Helper()
-	db, err := sql.Open("sqlite", "file:"+s.file+"?_pragma=busy_timeout(5000)")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = db.Close() }()
-	result, err := db.Query("SELECT id, key, agent_id, status, coalesce(reason, ''), events FROM sessions ORDER BY incarnation")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = result.Close() }()
-	var rows []row
-	for result.Next() {
-		var it row
-		if err := result.Scan(&it.id, &it.key, &it.agentID, &it.status, &it.reason, &it.events); err != nil {
-			s.t.Fatal(err)
-		}
-		rows = append(rows, it)
-	}
-	return rows
-}
-
-// effect is a line of the log.
-type effect struct {
-	EventID     string  `json:"event_id"`
-	Hook        string  `json:"hook"`
-	LedgerID    string  `json:"ledger_id"`
-	Incarnation uint64  `json:"incarnation"`
-	SessionID   string  `json:"session_id"`
-	SessionSeq  uint64  `json:"session_seq"`
-	Changed     bool    `json:"changed"`
-	Draining    bool    `json:"draining"`
-	Pid         int     `json:"pid"`
-	Drain       string  `json:"drain"`
-	BootID      string  `json:"boot_id"`
-	BudgetMs    int     `json:"budget_ms"`
-	Swept       *uint64 `json:"swept"`
-}
-
-// effects returns what the log says so far.
-func (s *sessionTable) effects() []effect {
-	s.t.Helper()
-	text, err := os.ReadFile(s.log)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var effects []effect
-	for line := range strings.Lines(string(text)) {
-		var it effect
-		if err := json.Unmarshal([]byte(line), &it); err != nil {
-			s.t.Fatalf("%q: %v", line, err)
-		}
-		effects = append(effects, it)
-	}
-	return effects
-}
-
-// once fails where an effect was applied twice, and returns how many were.
-func (s *sessionTable) once() int {
-	s.t.Helper()
-	changed := make(map[string]bool)
-	for _, it := range s.effects() {
-		if it.Changed && changed[it.EventID] {
-			s.t.Errorf("%s %s was applied twice", it.Hook, it.EventID)
-		}
-		if it.Changed {
-			changed[it.EventID] = true
-		}
-	}
-	return len(changed)
 }
