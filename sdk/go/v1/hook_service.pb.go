@@ -31,7 +31,8 @@ const (
 	RetentionKind_RETENTION_KIND_UNSPECIFIED RetentionKind = 0
 	// Only what the ledger owes: starts and ends. Other events are gone, and a Gap says so.
 	RetentionKind_RETENTION_KIND_OWED RetentionKind = 1
-	// Every matching event.
+	// Every matching event until it is acknowledged: a log, in which starts and ends have their places. It is replayed in
+	// its order, and none of it is lost to a full queue.
 	RetentionKind_RETENTION_KIND_ALL RetentionKind = 2
 )
 
@@ -267,6 +268,8 @@ const (
 	GapCause_GAP_CAUSE_EXPIRED GapCause = 4
 	// The gateway's own buffer was full: they never reached the dispatcher.
 	GapCause_GAP_CAUSE_EMITTER_FULL GapCause = 5
+	// Retention let go of them: events that were kept for the plugin, and starts that it was not handed yet, with their ends.
+	GapCause_GAP_CAUSE_EVENTS_EXPIRED GapCause = 6
 )
 
 // Enum value maps for GapCause.
@@ -278,14 +281,16 @@ var (
 		3: "GAP_CAUSE_DRAIN",
 		4: "GAP_CAUSE_EXPIRED",
 		5: "GAP_CAUSE_EMITTER_FULL",
+		6: "GAP_CAUSE_EVENTS_EXPIRED",
 	}
 	GapCause_value = map[string]int32{
-		"GAP_CAUSE_UNSPECIFIED":  0,
-		"GAP_CAUSE_QUEUE_FULL":   1,
-		"GAP_CAUSE_AWAY":         2,
-		"GAP_CAUSE_DRAIN":        3,
-		"GAP_CAUSE_EXPIRED":      4,
-		"GAP_CAUSE_EMITTER_FULL": 5,
+		"GAP_CAUSE_UNSPECIFIED":    0,
+		"GAP_CAUSE_QUEUE_FULL":     1,
+		"GAP_CAUSE_AWAY":           2,
+		"GAP_CAUSE_DRAIN":          3,
+		"GAP_CAUSE_EXPIRED":        4,
+		"GAP_CAUSE_EMITTER_FULL":   5,
+		"GAP_CAUSE_EVENTS_EXPIRED": 6,
 	}
 )
 
@@ -718,11 +723,12 @@ type Retention struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What is kept.
 	Kind RetentionKind `protobuf:"varint,1,opt,name=kind,proto3,enum=hookwire.v1.RetentionKind" json:"kind,omitempty"`
-	// For how long, in milliseconds, rounded up to whole seconds: an end counts from its decision on, whether the plugin
-	// is connected or not, while a dispatcher runs. A session that is alive does not count. 0 means the server's default.
+	// For how long, in milliseconds, rounded up to whole seconds: an end counts from its decision on, another event from
+	// when it was taken in, whether the plugin is connected or not, while a dispatcher runs. A session that is alive does
+	// not count. 0 means the server's default.
 	MaxAgeMs uint64 `protobuf:"varint,2,opt,name=max_age_ms,json=maxAgeMs,proto3" json:"max_age_ms,omitempty"`
-	// How much of it, in bytes: the start and the end of each end that is owed. The oldest goes first. 0 means the
-	// server's default.
+	// How much of it, in bytes: the start and the end of each end that is owed, and with ALL the other events. The oldest
+	// goes first, with ALL together with the rest of its session. 0 means the server's default.
 	MaxBytes      uint64 `protobuf:"varint,3,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -784,9 +790,9 @@ type Expired struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Open entries: sessions whose end will not come.
 	Entries uint64 `protobuf:"varint,1,opt,name=entries,proto3" json:"entries,omitempty"`
-	// Other events.
+	// Other events, and starts that were not handed over yet, with their ends.
 	Events uint64 `protobuf:"varint,2,opt,name=events,proto3" json:"events,omitempty"`
-	// Their size in bytes.
+	// The size of those events in bytes.
 	Bytes         uint64 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1967,14 +1973,15 @@ const file_hookwire_v1_hook_service_proto_rawDesc = "" +
 	"\rACK_STATUS_OK\x10\x01\x12\x17\n" +
 	"\x13ACK_STATUS_ACCEPTED\x10\x02\x12\x14\n" +
 	"\x10ACK_STATUS_RETRY\x10\x03\x12\x15\n" +
-	"\x11ACK_STATUS_REJECT\x10\x04*\x9b\x01\n" +
+	"\x11ACK_STATUS_REJECT\x10\x04*\xb9\x01\n" +
 	"\bGapCause\x12\x19\n" +
 	"\x15GAP_CAUSE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14GAP_CAUSE_QUEUE_FULL\x10\x01\x12\x12\n" +
 	"\x0eGAP_CAUSE_AWAY\x10\x02\x12\x13\n" +
 	"\x0fGAP_CAUSE_DRAIN\x10\x03\x12\x15\n" +
 	"\x11GAP_CAUSE_EXPIRED\x10\x04\x12\x1a\n" +
-	"\x16GAP_CAUSE_EMITTER_FULL\x10\x05*\xb8\x01\n" +
+	"\x16GAP_CAUSE_EMITTER_FULL\x10\x05\x12\x1c\n" +
+	"\x18GAP_CAUSE_EVENTS_EXPIRED\x10\x06*\xb8\x01\n" +
 	"\rGoodbyeReason\x12\x1e\n" +
 	"\x1aGOODBYE_REASON_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17GOODBYE_REASON_STOPPING\x10\x01\x12\x1c\n" +

@@ -44,6 +44,7 @@ class GapCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     GAP_CAUSE_DRAIN: _ClassVar[GapCause]
     GAP_CAUSE_EXPIRED: _ClassVar[GapCause]
     GAP_CAUSE_EMITTER_FULL: _ClassVar[GapCause]
+    GAP_CAUSE_EVENTS_EXPIRED: _ClassVar[GapCause]
 
 class GoodbyeReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -75,6 +76,7 @@ GAP_CAUSE_AWAY: GapCause
 GAP_CAUSE_DRAIN: GapCause
 GAP_CAUSE_EXPIRED: GapCause
 GAP_CAUSE_EMITTER_FULL: GapCause
+GAP_CAUSE_EVENTS_EXPIRED: GapCause
 GOODBYE_REASON_UNSPECIFIED: GoodbyeReason
 GOODBYE_REASON_STOPPING: GoodbyeReason
 GOODBYE_REASON_DISPLACED: GoodbyeReason

@@ -25,7 +25,10 @@ export const RetentionKind = {
   UNSPECIFIED: "RETENTION_KIND_UNSPECIFIED",
   /** OWED - Only what the ledger owes: starts and ends. Other events are gone, and a Gap says so. */
   OWED: "RETENTION_KIND_OWED",
-  /** ALL - Every matching event. */
+  /**
+   * ALL - Every matching event until it is acknowledged: a log, in which starts and ends have their places. It is replayed in
+   * its order, and none of it is lost to a full queue.
+   */
   ALL: "RETENTION_KIND_ALL",
   UNRECOGNIZED: "UNRECOGNIZED",
 } as const;
@@ -273,6 +276,8 @@ export const GapCause = {
   EXPIRED: "GAP_CAUSE_EXPIRED",
   /** EMITTER_FULL - The gateway's own buffer was full: they never reached the dispatcher. */
   EMITTER_FULL: "GAP_CAUSE_EMITTER_FULL",
+  /** EVENTS_EXPIRED - Retention let go of them: events that were kept for the plugin, and starts that it was not handed yet, with their ends. */
+  EVENTS_EXPIRED: "GAP_CAUSE_EVENTS_EXPIRED",
   UNRECOGNIZED: "UNRECOGNIZED",
 } as const;
 
@@ -285,6 +290,7 @@ export namespace GapCause {
   export type DRAIN = typeof GapCause.DRAIN;
   export type EXPIRED = typeof GapCause.EXPIRED;
   export type EMITTER_FULL = typeof GapCause.EMITTER_FULL;
+  export type EVENTS_EXPIRED = typeof GapCause.EVENTS_EXPIRED;
   export type UNRECOGNIZED = typeof GapCause.UNRECOGNIZED;
 }
 
@@ -308,6 +314,9 @@ export function gapCauseFromJSON(object: any): GapCause {
     case 5:
     case "GAP_CAUSE_EMITTER_FULL":
       return GapCause.EMITTER_FULL;
+    case 6:
+    case "GAP_CAUSE_EVENTS_EXPIRED":
+      return GapCause.EVENTS_EXPIRED;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -329,6 +338,8 @@ export function gapCauseToNumber(object: GapCause): number {
       return 4;
     case GapCause.EMITTER_FULL:
       return 5;
+    case GapCause.EVENTS_EXPIRED:
+      return 6;
     case GapCause.UNRECOGNIZED:
     default:
       return -1;
@@ -562,13 +573,14 @@ export interface Retention {
   /** What is kept. */
   kind: RetentionKind;
   /**
-   * For how long, in milliseconds, rounded up to whole seconds: an end counts from its decision on, whether the plugin
-   * is connected or not, while a dispatcher runs. A session that is alive does not count. 0 means the server's default.
+   * For how long, in milliseconds, rounded up to whole seconds: an end counts from its decision on, another event from
+   * when it was taken in, whether the plugin is connected or not, while a dispatcher runs. A session that is alive does
+   * not count. 0 means the server's default.
    */
   maxAgeMs: bigint;
   /**
-   * How much of it, in bytes: the start and the end of each end that is owed. The oldest goes first. 0 means the
-   * server's default.
+   * How much of it, in bytes: the start and the end of each end that is owed, and with ALL the other events. The oldest
+   * goes first, with ALL together with the rest of its session. 0 means the server's default.
    */
   maxBytes: bigint;
 }
@@ -577,9 +589,9 @@ export interface Retention {
 export interface Expired {
   /** Open entries: sessions whose end will not come. */
   entries: bigint;
-  /** Other events. */
+  /** Other events, and starts that were not handed over yet, with their ends. */
   events: bigint;
-  /** Their size in bytes. */
+  /** The size of those events in bytes. */
   bytes: bigint;
 }
 
