@@ -42,6 +42,19 @@ python:
     cargo build --release
     python3 docs/python/check.py
 
+# The SDKs' generated code, made anew from proto/
+generate:
+    sdk/python/generate
+    sdk/typescript/generate
+    sdk/go/generate
+
+# Lints and tests of the SDKs in Python, TypeScript and Go, against a real dispatcher
+sdks:
+    cargo build --release
+    sdk/python/check
+    sdk/typescript/check
+    sdk/go/check
+
 # Hookwire beside what a user would pick instead, and beside the limit: about ten minutes (`just bench --help`)
 bench *flags:
     cargo build --release

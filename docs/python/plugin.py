@@ -19,6 +19,7 @@ OPTIONS = [
     ("grpc.default_authority", "localhost"),  # over a Unix socket gRPC would send the path, which no HTTP/2 server takes
     ("grpc.keepalive_time_ms", 10_000),  # notice a dispatcher that is gone without a word …
     ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),  # or a ping waits a minute for its answer, whatever the line above says
     ("grpc.http2.max_pings_without_data", 0),  # … also on a stream on which nothing happens
     ("grpc.max_reconnect_backoff_ms", 5_000),
 ]
