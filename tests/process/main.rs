@@ -8,6 +8,7 @@
 mod cast {
     pub(crate) mod daemon;
     pub(crate) mod disk;
+    pub(crate) mod example;
     pub(crate) mod gateway;
     pub(crate) mod home;
     pub(crate) mod line;
@@ -32,6 +33,7 @@ mod data_dir;
 mod dispatcher_killed;
 mod drain_is_bounded;
 mod every_life_ends;
+mod examples;
 mod exit_codes;
 mod figures;
 mod forget;

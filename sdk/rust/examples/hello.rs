@@ -1,6 +1,6 @@
 //! A plugin in fifteen lines: prints what happens to sessions.
 
-use hookwire_sdk::{BoxError, Delivery, Plugin};
+use hookwire_sdk::{BoxError, Event, Plugin};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -8,8 +8,8 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-async fn hello(delivery: Delivery) -> Result<(), BoxError> {
-    let session = delivery.session().ok_or("no session")?;
-    println!("{} {} #{}", delivery.hook(), session.id, session.incarnation);
+async fn hello(event: Event) -> Result<(), BoxError> {
+    let session = event.session().ok_or("no session")?;
+    println!("{} {} #{}", event.hook(), session.id, session.incarnation);
     Ok(())
 }

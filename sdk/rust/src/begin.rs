@@ -100,10 +100,10 @@ fn begin<I>(handler: &Handler<I>, input: I) -> Begun {
     begun.unwrap_or_else(Begun::Done)
 }
 
-/// A panic is the author's mistake with this input, not the end of the plugin: a retry.
+/// A panic is the author's mistake with this input, not the end of the plugin.
 fn caught<T>(author: impl FnOnce() -> T) -> Result<T, Outcome> {
     // What a panic leaves half done is the author's own state; ours is not touched again.
-    catch_unwind(AssertUnwindSafe(author)).map_err(|_| Outcome::retry("the handler panicked"))
+    catch_unwind(AssertUnwindSafe(author)).map_err(|_| Outcome::failed("the handler panicked"))
 }
 
 #[cfg(test)]
@@ -116,8 +116,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_a_retry() {
-        let panicked = Outcome::retry("the handler panicked");
+    async fn a_panic_is_a_failure() {
+        let panicked = Outcome::failed("the handler panicked");
         let at_once = handler(|()| -> std::future::Ready<()> { panic!("at once") });
         assert_eq!(outcome_of(at_once, ()).await, panicked);
 

@@ -74,6 +74,16 @@ impl<T> Lanes<T> {
         self.outstanding.len()
     }
 
+    /// How many items have come so far: for [`are_done`](Self::are_done).
+    pub(crate) fn arrivals(&self) -> u64 {
+        self.arrivals
+    }
+
+    /// Whether the first so many arrivals are done.
+    pub(crate) fn are_done(&self, arrivals: u64) -> bool {
+        self.outstanding.first().is_none_or(|oldest| *oldest > arrivals)
+    }
+
     /// Whether an item would wait for nothing.
     pub(crate) fn is_free(&self, lane: &str, after: After) -> bool {
         match after {

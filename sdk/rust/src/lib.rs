@@ -4,7 +4,7 @@
 //! What its handler returns is the answer. Every session that it saw start, it sees end.
 //!
 //! ```no_run
-//! use hookwire_sdk::{BoxError, Delivery, Plugin};
+//! use hookwire_sdk::{BoxError, Event, Plugin};
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), BoxError> {
@@ -12,14 +12,14 @@
 //!     Ok(())
 //! }
 //!
-//! async fn audit(delivery: Delivery) -> Result<(), BoxError> {
-//!     let session = delivery.session().ok_or("no session")?;
-//!     println!("{} {} #{}", delivery.hook(), session.id, session.incarnation);
+//! async fn audit(event: Event) -> Result<(), BoxError> {
+//!     let session = event.session().ok_or("no session")?;
+//!     println!("{} {} #{}", event.hook(), session.id, session.incarnation);
 //!     Ok(())
 //! }
 //! ```
 //!
-//! # The way of a delivery
+//! # The way of an event
 //!
 //! ```text
 //!            dispatcher
@@ -27,7 +27,7 @@
 //!  ┌─────────────▼──┴────────────┐  run      stream after stream, backoff between them
 //!  │           stream            │           Hello … Goodbye
 //!  ├─────────────────────────────┤
-//!  │ dedupe   settled before?    ├──► the same answer
+//!  │ store    settled before?    ├──► the same answer
 //!  │ work     in hand already?   ├──► the same outcome, when it is there
 //!  │ lanes    one per session    │
 //!  │ routes   whose code is it?  │
@@ -37,38 +37,44 @@
 //!  └─────────────────────────────┘
 //! ```
 //!
-//! Modules, in reading order: `plugin` (the builder), `delivery` and `caught_up` (what your code gets), `outcome` (what it
-//! returns), `error`, `run`, `backoff`, `stream`, `call`, `work`, `dedupe`, `lanes`, `routes`, `begin`, `acks`, `address`.
+//! Modules, in reading order: `plugin` (the builder), `event` and `sweep` (what your code gets), `outcome` (what it returns),
+//! `drains`, `store`, `memory`, `error`, `run`, `backoff`, `stream`, `work`, `lanes`, `routes`, `begin`, `acks`, `address`; [`testing`] has a
+//! plugin run without any of the transport.
 //!
 //! # Once, and at least once
 //!
-//! A delivery comes again when its answer got lost. The SDK remembers the last 100,000 starts and ends (all events
-//! with a retention of ALL) while the process lives, and answers those again by itself. A process that crashes forgets: an
-//! effect that must happen once is keyed on ([`Delivery::ledger_id`], incarnation) in your own store, as the
-//! example `session_table` does.
+//! An event comes again when its answer got lost. The SDK remembers the last 100,000 starts and ends (all events
+//! with a retention of ALL) while the process lives, and answers those again by itself. A process that crashes forgets, unless
+//! its [`Store`] is on disk, as in the example `sqlite_store`. Either way, a crash between an effect and the note of it has the
+//! event handled again: an effect that must happen once is keyed on ([`Event::ledger_id`], incarnation) in your own store, as
+//! the example `session_table` does.
 
 mod acks;
 mod address;
 mod backoff;
 mod begin;
-mod caught_up;
-mod dedupe;
-mod delivery;
+mod drains;
 mod error;
+mod event;
 mod lanes;
+mod memory;
 mod outcome;
 mod plugin;
 mod routes;
 mod run;
+mod store;
 mod stream;
+mod sweep;
+pub mod testing;
 mod work;
 
 pub use address::{ADDRESS_VARIABLE, Address, DEFAULT_ADDRESS, InvalidAddress, MAX_MESSAGE_BYTES};
-pub use caught_up::CaughtUp;
-pub use delivery::Delivery;
 pub use error::{RunError, is_refusal};
+pub use event::Event;
 pub use outcome::{BoxError, IntoOutcome, Outcome, Reject};
 pub use plugin::{Plugin, PluginBuilder};
+pub use store::{MemoryStore, Store};
+pub use sweep::Sweep;
 
 /// The wire's own types: events, sessions, reasons, settings.
 pub use hookwire_protocol::v1 as wire;

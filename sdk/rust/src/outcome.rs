@@ -1,4 +1,4 @@
-//! What a handler says about one delivery.
+//! What a handler says about one event.
 
 use std::{error::Error, time::Duration};
 
@@ -7,7 +7,7 @@ use hookwire_protocol::v1::{AckException, AckStatus};
 /// Any error of a handler's.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// What became of one delivery. [`Ok`](Outcome::Ok) and [`Accepted`](Outcome::Accepted) are promises: it
+/// What became of one event. [`Ok`](Outcome::Ok) and [`Accepted`](Outcome::Accepted) are promises: it
 /// survives this process's crash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -16,7 +16,7 @@ pub enum Outcome {
     Ok,
     /// Persisted, and finished later.
     Accepted,
-    /// Not now: deliver it again. Only a start or an end is; any other event counts as rejected.
+    /// Not now: deliver it again. Only a start or an end is; on any other event it counts as a rejection.
     Retry {
         /// Not before this; none leaves it to the dispatcher.
         after: Option<Duration>,
@@ -30,7 +30,15 @@ pub enum Outcome {
         /// For a person to read.
         text: String,
     },
+    /// The handler failed: a retry of a start or an end, a rejection of any other event.
+    Failed {
+        /// For a person to read.
+        text: String,
+    },
 }
+
+/// The code of a rejection that was a failure.
+const EXCEPTION: &str = "exception";
 
 impl Outcome {
     /// Done, and it survives a crash. What `()` means, too.
@@ -43,7 +51,7 @@ impl Outcome {
         Self::Accepted
     }
 
-    /// Deliver it again when the dispatcher sees fit. What any error means, too.
+    /// Deliver it again when the dispatcher sees fit.
     pub fn retry(text: impl Into<String>) -> Self {
         Self::Retry { after: None, text: text.into() }
     }
@@ -58,9 +66,23 @@ impl Outcome {
         Self::Reject { code: code.into(), text: text.into() }
     }
 
-    /// Whether the delivery is settled by it: all but a retry.
+    /// The handler failed. What any error and a panic mean, too.
+    pub fn failed(text: impl Into<String>) -> Self {
+        Self::Failed { text: text.into() }
+    }
+
+    /// What is said of an event of this kind: a failure is put down to it.
+    pub(crate) fn of_event(self, is_lifecycle: bool) -> Self {
+        match self {
+            Self::Failed { text } if is_lifecycle => Self::Retry { after: None, text },
+            Self::Failed { text } => Self::Reject { code: EXCEPTION.to_owned(), text },
+            said => said,
+        }
+    }
+
+    /// Whether the event is settled by it: all but a retry, and a failure that may be one.
     pub(crate) fn settles(&self) -> bool {
-        !matches!(self, Self::Retry { .. })
+        !matches!(self, Self::Retry { .. } | Self::Failed { .. })
     }
 
     /// The wire's form of it.
@@ -69,6 +91,7 @@ impl Outcome {
         match self {
             Self::Ok => AckException { status: AckStatus::Ok.into(), ..blank },
             Self::Accepted => AckException { status: AckStatus::Accepted.into(), ..blank },
+            Self::Failed { .. } => self.of_event(true).into_exception(seq),
             Self::Retry { after, text } => AckException {
                 status: AckStatus::Retry.into(),
                 retry_after_ms: after.map_or(0, whole_millis),
@@ -110,8 +133,8 @@ impl Reject {
     }
 }
 
-/// What a handler may return: `()`, an [`Outcome`], or a `Result` of either. An error is a retry, unless it
-/// is a [`Reject`].
+/// What a handler may return: `()`, an [`Outcome`], or a `Result` of either. An error is a retry of a start or an end and
+/// a rejection of any other event, with the code `exception`, unless it is a [`Reject`].
 pub trait IntoOutcome {
     /// Makes an outcome of it.
     fn into_outcome(self) -> Outcome;
@@ -141,7 +164,7 @@ impl<T: IntoOutcome, E: Into<BoxError>> IntoOutcome for Result<T, E> {
 fn of_error(error: BoxError) -> Outcome {
     match chain(error.as_ref()).find_map(|error| error.downcast_ref::<Reject>()) {
         Some(reject) => Outcome::reject(&reject.code, &reject.text),
-        None => Outcome::retry(in_full(error.as_ref())),
+        None => Outcome::failed(in_full(error.as_ref())),
     }
 }
 
@@ -164,15 +187,23 @@ mod tests {
     struct Wrapped(#[source] Reject);
 
     #[test]
-    fn an_error_retries_unless_it_is_a_reject() {
+    fn an_error_is_a_failure_unless_it_is_a_reject() {
         let plain: Result<(), BoxError> = Err("disk full".into());
-        assert_eq!(plain.into_outcome(), Outcome::retry("disk full"));
+        assert_eq!(plain.into_outcome(), Outcome::failed("disk full"));
 
         let reject: Result<(), Reject> = Err(Reject::new("bad", "no such agent"));
         assert_eq!(reject.into_outcome(), Outcome::reject("bad", "no such agent"));
 
         let wrapped: Result<Outcome, Wrapped> = Err(Wrapped(Reject::new("bad", "inside")));
         assert_eq!(wrapped.into_outcome(), Outcome::reject("bad", "inside"));
+    }
+
+    #[test]
+    fn a_failure_is_put_down_to_the_event() {
+        let failed = Outcome::failed("disk full");
+        assert_eq!(failed.clone().of_event(true), Outcome::retry("disk full"));
+        assert_eq!(failed.of_event(false), Outcome::reject("exception", "disk full"));
+        assert_eq!(Outcome::Accepted.of_event(false), Outcome::Accepted);
     }
 
     #[test]

@@ -16,12 +16,13 @@ use uuid::Uuid;
 
 use crate::{
     address::{ADDRESS_VARIABLE, Address, DEFAULT_ADDRESS},
-    caught_up::CaughtUp,
-    delivery::Delivery,
     error::RunError,
+    event::Event,
     outcome::{BoxError, IntoOutcome},
     routes::{Routes, handler},
     run::{run, stop_signal},
+    store::{MemoryStore, Store},
+    sweep::Sweep,
     work::Work,
 };
 
@@ -63,6 +64,7 @@ impl Plugin {
             routes: Routes::default(),
             concurrency: CONCURRENCY,
             grace: GRACE,
+            store: Box::new(MemoryStore::default()),
         }
     }
 }
@@ -75,6 +77,7 @@ pub struct PluginBuilder {
     routes: Routes,
     concurrency: usize,
     grace: Duration,
+    store: Box<dyn Store>,
 }
 
 impl PluginBuilder {
@@ -83,11 +86,11 @@ impl PluginBuilder {
     ///
     /// Handlers of one session run one after the other, in order; those of different sessions at the same
     /// time. Events without a session keep their order among themselves, and a `gateway_stop` waits for all that
-    /// came before it. What a handler returns decides, see [`IntoOutcome`]; a panic is a retry.
+    /// came before it. What a handler returns decides, see [`IntoOutcome`]; a panic is as good as an error.
     pub fn on<F, R>(
         mut self,
         glob: impl Into<String>,
-        author: impl Fn(Delivery) -> F + Send + Sync + 'static,
+        author: impl Fn(Event) -> F + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output = R> + Send + 'static,
@@ -111,12 +114,12 @@ impl PluginBuilder {
 
     /// Called once on each stream, when all that came from before it has been handled. What comes behind is not
     /// handled before this returns, so a sweep sees a store at rest. An error is logged, no more.
-    pub fn on_caught_up<F, R>(mut self, author: impl Fn(CaughtUp) -> F + Send + Sync + 'static) -> Self
+    pub fn on_sweep<F, R>(mut self, author: impl Fn(Sweep) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = R> + Send + 'static,
         R: IntoOutcome,
     {
-        self.routes.caught_up = Some(handler(author));
+        self.routes.sweep = Some(handler(author));
         self
     }
 
@@ -200,6 +203,12 @@ impl PluginBuilder {
         self
     }
 
+    /// Where answers are remembered, in place of memory: one on disk still knows them after a crash. See [`Store`].
+    pub fn store(mut self, store: impl Store + 'static) -> Self {
+        self.store = Box::new(store);
+        self
+    }
+
     /// Runs until SIGTERM or SIGINT; then finishes what is in hand, acknowledges it and says Goodbye. A lost
     /// connection is dialled again, with jitter, for as long as it takes.
     ///
@@ -219,15 +228,24 @@ impl PluginBuilder {
         if self.hello.hooks.is_empty() {
             return Err(RunError::NoHandler);
         }
-        let Self { hello, connect, routes, concurrency, grace } = self;
-        let connect = match connect {
-            Some(connect) => connect,
+        let connect = match &self.connect {
+            Some(connect) => connect.clone(),
             None => dial(address_from_environment()?),
         };
+        let (hello, grace) = (self.hello.clone(), self.grace);
+        run(Settings { connect, hello, grace }, self.into_work(), pin!(stop)).await
+    }
+
+    /// All that is below the transport.
+    pub(crate) fn into_work(self) -> Work {
         // With ALL, any event is replayed; otherwise only starts and ends come again.
-        let remember_all = hello.retention.is_some_and(|r| r.kind() == RetentionKind::All);
-        let work = Work::new(routes, concurrency, remember_all);
-        run(Settings { connect, hello, grace }, work, pin!(stop)).await
+        let remember_all = self.hello.retention.is_some_and(|r| r.kind() == RetentionKind::All);
+        Work::new(self.routes, self.concurrency, remember_all, self.store)
+    }
+
+    /// Whether live sessions are to be named.
+    pub(crate) fn announces(&self) -> bool {
+        self.hello.announce
     }
 }
 

@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use hookwire_protocol::v1::DrainNotice;
 use wildmatch::WildMatch;
 
-use crate::{begin::Answer, caught_up::CaughtUp, delivery::Delivery, outcome::IntoOutcome};
+use crate::{begin::Answer, event::Event, outcome::IntoOutcome, sweep::Sweep};
 
 /// How many hooks' names are remembered: gateways have tens, but what they send is no bound.
 const NAMES: usize = 1_024;
@@ -17,21 +17,21 @@ pub(crate) type Handler<I> = Arc<dyn Fn(I) -> Answer + Send + Sync>;
 /// All of the author's code.
 #[derive(Default)]
 pub(crate) struct Routes {
-    hooks: Vec<(WildMatch, Handler<Delivery>)>,
+    hooks: Vec<(WildMatch, Handler<Event>)>,
     /// By a hook's name: which of `hooks` gets it.
     known: HashMap<Box<str>, Option<usize>>,
     pub(crate) drain: Option<Handler<DrainNotice>>,
-    pub(crate) caught_up: Option<Handler<CaughtUp>>,
+    pub(crate) sweep: Option<Handler<Sweep>>,
 }
 
 impl Routes {
     /// One more glob, behind those that are there.
-    pub(crate) fn add(&mut self, glob: &str, handler: Handler<Delivery>) {
+    pub(crate) fn add(&mut self, glob: &str, handler: Handler<Event>) {
         self.hooks.push((WildMatch::new(glob), handler));
     }
 
     /// The first handler whose glob matches the hook. A name is matched once, and then known.
-    pub(crate) fn find(&mut self, hook: &str) -> Option<&Handler<Delivery>> {
+    pub(crate) fn find(&mut self, hook: &str) -> Option<&Handler<Event>> {
         let at = match self.known.get(hook) {
             Some(at) => *at,
             None => {

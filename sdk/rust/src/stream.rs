@@ -13,16 +13,16 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 use tracing::{debug, info, warn};
 
 use crate::{
     MAX_MESSAGE_BYTES,
-    caught_up::CaughtUp,
-    delivery::{Delivery, StreamFacts},
     error::{RunError, is_refusal},
+    event::{Event, StreamFacts},
     outcome::in_full,
     plugin::Connector,
+    sweep::Sweep,
     work::Work,
 };
 
@@ -54,6 +54,9 @@ impl Ended {
     }
 
     fn by_status(status: Status) -> Self {
+        if status.code() == Code::AlreadyExists {
+            return Self::ForGood(RunError::Displaced { text: status.message().to_owned() });
+        }
         if is_refusal(&status) {
             return Self::ForGood(RunError::Refused(Box::new(status)));
         }
@@ -89,7 +92,8 @@ impl Stream {
         let shaken = timeout(HANDSHAKE, shake_hands(connect, hello)).await;
         let (outgoing, incoming, welcome) = shaken.map_err(|_| Ended::lost("no Welcome in time"))??;
         greet(&welcome);
-        let facts = StreamFacts { ledger_id: welcome.ledger_id, stream_epoch: welcome.stream_epoch };
+        let Welcome { ledger_id, stream_epoch, .. } = welcome;
+        let facts = StreamFacts { ledger_id, stream_epoch, ..Default::default() };
         Ok(Self { outgoing, incoming, facts: Arc::new(facts), known: welcome.known, announced, named: None })
     }
 
@@ -101,7 +105,7 @@ impl Stream {
         mut stop: Pin<&mut impl Future<Output = ()>>,
         grace: Duration,
     ) -> Ended {
-        work.forget_stream();
+        work.begin_stream(self.facts.clone());
         self.named = work.sweeps().then(HashSet::new);
         loop {
             work.start();
@@ -154,11 +158,13 @@ impl Stream {
                     budget_ms = notice.budget_ms,
                     "drain"
                 );
+                self.facts.drains.begin(&notice);
                 work.drain_notice(notice);
             }
             Response::DrainSummary(summary) => {
                 let (owed, carried_over) = (summary.owed, summary.carried_over);
                 info!(gateway = summary.gateway_id, owed, carried_over, "drained");
+                self.facts.drains.end(&summary.gateway_id);
             }
             Response::Goodbye(goodbye) => return Some(Ended::by_goodbye(goodbye)),
             Response::Welcome(_) => warn!("a second Welcome, ignored"),
@@ -170,19 +176,20 @@ impl Stream {
         let kind = batch.kind();
         let received = Instant::now();
         let budget = Duration::from_millis(batch.budget_ms.into());
-        let deliveries = batch.events.into_iter().map(|event| {
-            if let (Some(named), Some(session)) = (&mut self.named, &event.session) {
+        let events = batch.events.into_iter().map(|wire| {
+            if let (Some(named), Some(session)) = (&mut self.named, &wire.session) {
                 named.insert(session.incarnation);
             }
-            Delivery { event, kind, facts: self.facts.clone(), received, budget }
+            Event { wire, kind, facts: self.facts.clone(), received, budget }
         });
-        work.take_batch(batch.first_seq, deliveries);
+        work.take_batch(batch.first_seq, events);
     }
 
     fn catch_up(&mut self, work: &mut Work) {
+        work.caught_up();
         if let Some(named) = self.named.take() {
             let (facts, known, announced) = (self.facts.clone(), self.known, self.announced);
-            work.caught_up(CaughtUp { facts, known, announced, named });
+            work.sweep(Sweep { facts, known, announced, named });
         }
     }
 

@@ -1,14 +1,14 @@
 //! What the plugin has in hand: received, and not yet answered.
 //!
 //! It outlives a stream. A handler that runs while the stream breaks goes on; when its event is delivered again,
-//! that delivery waits for the same outcome instead of starting the handler twice.
+//! it waits for the same outcome instead of starting the handler twice.
 
 use std::{future::Future, pin::pin, sync::Arc};
 
 use hashbrown::HashMap;
 use hookwire_protocol::{
     hook,
-    v1::{Ack, DrainNotice, Event},
+    v1::{self as wire, Ack, DrainNotice},
 };
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
@@ -16,12 +16,13 @@ use tracing::{debug, warn};
 use crate::{
     acks::Acks,
     begin::{Answer, Begun, Pace, finish, outcome_of},
-    caught_up::CaughtUp,
-    dedupe::{Memory, REMEMBERED},
-    delivery::Delivery,
+    event::{Event, StreamFacts},
     lanes::{After, Lanes, Ticket},
+    memory::Memory,
     outcome::Outcome,
     routes::{Handler, Routes},
+    store::Store,
+    sweep::Sweep,
 };
 
 /// How much may be in hand before the stream is left unread. Starts and ends know no window: without this, a
@@ -31,41 +32,54 @@ const IN_HAND: usize = 8_192;
 /// How many answers may wait before they are sent although the input has not run dry.
 const UNSENT: u64 = 512;
 
-/// A delivery whose handler has not been begun.
+/// An event whose handler has not been begun.
 struct Job {
+    case: Case,
+    handler: Handler<Event>,
+    event: Event,
+}
+
+/// An event in hand: its handler takes the event itself.
+struct Case {
     id: Arc<str>,
-    /// Whether it can be delivered again once it is settled.
-    remember: bool,
-    handler: Handler<Delivery>,
-    delivery: Delivery,
+    hook: Box<str>,
+    is_lifecycle: bool,
+}
+
+impl Case {
+    fn of(event: &Event) -> Self {
+        Self { id: event.id().into(), hook: event.hook().into(), is_lifecycle: event.is_lifecycle() }
+    }
 }
 
 enum Finished {
-    Delivery { ticket: Ticket, id: Arc<str>, remember: bool, outcome: Outcome },
+    Event { ticket: Ticket, case: Case, outcome: Outcome },
     Drain(Outcome),
-    CaughtUp(Outcome),
+    Sweep(Outcome),
 }
 
-/// Whose delivery is being begun: the handler takes the delivery itself. Written over each time, and so for free.
+/// Which event is being begun. Written over each time, and so for free.
 #[derive(Default)]
 struct Name {
     id: String,
+    hook: String,
     session: String,
 }
 
 impl Name {
-    fn note(&mut self, id: &str, session: &str) {
-        for (noted, now) in [(&mut self.id, id), (&mut self.session, session)] {
+    fn note(&mut self, event: &Event, session: &str) {
+        let now = [(&mut self.id, event.id()), (&mut self.hook, event.hook()), (&mut self.session, session)];
+        for (noted, now) in now {
             noted.clear();
             noted.push_str(now);
         }
     }
 }
 
-/// The sweep at CaughtUp: nothing is read from when it is due until it is over.
-enum Sweep {
+/// The author's sweep: nothing is read from when it is due until it is over.
+enum Sweeping {
     None,
-    Due(CaughtUp),
+    Due(Sweep),
     Running,
 }
 
@@ -73,121 +87,137 @@ enum Sweep {
 pub(crate) struct Work {
     routes: Routes,
     concurrency: usize,
-    remember_all: bool,
     lanes: Lanes<Job>,
     /// By event id: the numbers on the current stream that its outcome answers.
     in_hand: HashMap<Arc<str>, Vec<u64>>,
     pace: Pace,
     name: Name,
-    /// Handlers that wait, and the author's code for drains and for CaughtUp.
+    /// Handlers that wait, and the author's code for drains and for sweeps.
     running: JoinSet<Finished>,
     /// How many of them are handlers.
     handling: usize,
-    sweep: Sweep,
+    sweeping: Sweeping,
     memory: Memory,
+    /// What came up to CaughtUp, by arrival: once that is done, no answer of an earlier stream is needed any more.
+    forget_behind: Option<u64>,
     acks: Acks,
 }
 
 impl Work {
     /// At most `concurrency` handlers run at once. `remember_all`: any event may come again, not only starts
     /// and ends.
-    pub(crate) fn new(routes: Routes, concurrency: usize, remember_all: bool) -> Self {
+    pub(crate) fn new(routes: Routes, concurrency: usize, remember_all: bool, store: Box<dyn Store>) -> Self {
         Self {
             routes,
             concurrency,
-            remember_all,
             lanes: Lanes::default(),
             in_hand: HashMap::new(),
             pace: Pace::default(),
             name: Name::default(),
             running: JoinSet::new(),
             handling: 0,
-            sweep: Sweep::None,
-            memory: Memory::new(REMEMBERED),
+            sweeping: Sweeping::None,
+            memory: Memory::new(store, remember_all),
+            forget_behind: None,
             acks: Acks::default(),
         }
     }
 
     /// Whether the author wants to know when replay is over.
     pub(crate) fn sweeps(&self) -> bool {
-        self.routes.caught_up.is_some()
+        self.routes.sweep.is_some()
+    }
+
+    /// Another stream begins.
+    pub(crate) fn begin_stream(&mut self, facts: Arc<StreamFacts>) {
+        self.forget_stream();
+        self.memory.begin_stream(facts);
     }
 
     /// The stream is over: its numbers mean nothing any more, nor does its CaughtUp.
     pub(crate) fn forget_stream(&mut self) {
         self.acks = Acks::default();
         self.in_hand.values_mut().for_each(Vec::clear);
-        if let Sweep::Due(_) = self.sweep {
-            self.sweep = Sweep::None;
+        self.forget_behind = None;
+        if let Sweeping::Due(_) = self.sweeping {
+            self.sweeping = Sweeping::None;
         }
     }
 
-    /// Takes deliveries in that came together, with consecutive numbers.
-    pub(crate) fn take_batch(&mut self, first_seq: u64, deliveries: impl Iterator<Item = Delivery>) {
+    /// Takes events in that came together, with consecutive numbers.
+    pub(crate) fn take_batch(&mut self, first_seq: u64, events: impl Iterator<Item = Event>) {
         self.pace.turn();
         let mut seq = first_seq;
-        for delivery in deliveries {
-            self.take_in(seq, delivery);
+        for event in events {
+            self.take_in(seq, event);
             seq = seq.wrapping_add(1);
         }
     }
 
-    /// Takes one delivery in: it is answered from memory, joins the one in hand, is begun, or waits for its turn.
-    fn take_in(&mut self, seq: u64, delivery: Delivery) {
-        let remember = self.remember_all || delivery.is_lifecycle();
-        if remember && let Some(outcome) = self.memory.recall(delivery.id()) {
-            debug!(event = delivery.id(), "delivered again: answered as before");
-            return self.acks.answer(seq, outcome.clone());
+    /// Takes one event in: it is answered from memory, joins the one in hand, is begun, or waits for its turn.
+    fn take_in(&mut self, seq: u64, event: Event) {
+        let is_lifecycle = event.is_lifecycle();
+        if let Some(outcome) = self.memory.recall(event.id(), is_lifecycle) {
+            debug!(event = event.id(), "delivered again: answered as before");
+            return self.acks.answer(seq, outcome);
         }
-        if let Some(in_hand) = self.in_hand.get_mut(delivery.id()) {
+        if let Some(in_hand) = self.in_hand.get_mut(event.id()) {
             return in_hand.push(seq);
         }
         // A plugin that listens to ends alone is sent the starts, too: they go together.
-        let Some(handler) = self.routes.find(delivery.hook()) else {
+        let Some(handler) = self.routes.find(event.hook()) else {
             return self.acks.answer(seq, Outcome::Ok);
         };
-        let (lane, after) = place(delivery.event());
+        let (lane, after) = place(event.wire());
         if self.handling < self.concurrency && self.lanes.is_free(lane, after) {
-            self.name.note(delivery.id(), lane);
-            let begun = self.pace.begin(handler, delivery);
-            return self.take_down(seq, remember, begun);
+            self.name.note(&event, lane);
+            let begun = self.pace.begin(handler, event);
+            return self.take_down(seq, is_lifecycle, begun);
         }
-        let id: Arc<str> = delivery.id().into();
-        self.in_hand.insert(id.clone(), vec![seq]);
+        let case = Case::of(&event);
+        self.in_hand.insert(case.id.clone(), vec![seq]);
         let (lane, handler) = (lane.into(), handler.clone());
-        self.lanes.push(lane, after, Job { id, remember, handler, delivery });
+        self.lanes.push(lane, after, Job { case, handler, event });
     }
 
-    /// What became of the delivery that is noted in `name`. One that is done at once was never in hand.
-    fn take_down(&mut self, seq: u64, remember: bool, begun: Begun) {
-        let Name { id, session } = &self.name;
+    /// What became of the event that is noted in `name`. One that is done at once was never in hand.
+    fn take_down(&mut self, seq: u64, is_lifecycle: bool, begun: Begun) {
+        let Name { id, hook, session } = &self.name;
         match begun {
             Begun::Done(outcome) => {
-                report(id, session, &outcome);
-                if remember {
-                    self.memory.remember(id.as_str().into(), outcome.clone());
-                }
+                let outcome = self.memory.keep(id, is_lifecycle, outcome.of_event(is_lifecycle));
+                report(id, hook, session, &outcome);
                 self.acks.answer(seq, outcome);
             }
             Begun::Waits(answer) => {
-                let id: Arc<str> = id.as_str().into();
+                let case = Case { id: id.as_str().into(), hook: hook.as_str().into(), is_lifecycle };
                 let ticket = self.lanes.enter(session.as_str().into());
-                self.in_hand.insert(id.clone(), vec![seq]);
-                self.wait_for(ticket, id, remember, answer);
+                self.in_hand.insert(case.id.clone(), vec![seq]);
+                self.wait_for(ticket, case, answer);
             }
         }
     }
 
     /// A drain begins: the author is told at once, whatever is in hand.
     pub(crate) fn drain_notice(&mut self, notice: DrainNotice) {
-        if let Some(handler) = self.routes.drain.clone() {
-            self.running.spawn(async move { Finished::Drain(outcome_of(handler, notice).await) });
+        let Some(handler) = &self.routes.drain else { return };
+        self.pace.turn();
+        match self.pace.begin(handler, notice) {
+            Begun::Done(outcome) => report("", "on_drain", "", &outcome),
+            Begun::Waits(answer) => {
+                self.running.spawn(async move { Finished::Drain(finish(answer).await) });
+            }
         }
     }
 
-    /// Replay is over: the author is told when all that came before is done.
-    pub(crate) fn caught_up(&mut self, caught_up: CaughtUp) {
-        self.sweep = Sweep::Due(caught_up);
+    /// Replay is over. Nothing of an earlier stream comes behind it.
+    pub(crate) fn caught_up(&mut self) {
+        self.forget_behind = Some(self.lanes.arrivals());
+    }
+
+    /// The author may sweep when all that came before is done.
+    pub(crate) fn sweep(&mut self, sweep: Sweep) {
+        self.sweeping = Sweeping::Due(sweep);
     }
 
     /// Whether more may be read.
@@ -196,7 +226,7 @@ impl Work {
         let beside = self.running.len() - self.handling;
         self.lanes.len() + beside < IN_HAND
             && self.acks.pending() < UNSENT
-            && matches!(self.sweep, Sweep::None)
+            && matches!(self.sweeping, Sweeping::None)
     }
 
     /// Whether something is going on.
@@ -204,7 +234,7 @@ impl Work {
         !self.running.is_empty()
     }
 
-    /// How many deliveries are in hand.
+    /// How many events are in hand.
     pub(crate) fn len(&self) -> usize {
         self.lanes.len()
     }
@@ -227,29 +257,33 @@ impl Work {
         while self.handling < self.concurrency
             && let Some((ticket, job)) = self.lanes.pop()
         {
-            let Job { id, remember, handler, delivery } = job;
-            match self.pace.begin(&handler, delivery) {
-                Begun::Done(outcome) => self.settle_delivery(ticket, id, remember, outcome),
-                Begun::Waits(answer) => self.wait_for(ticket, id, remember, answer),
+            let Job { case, handler, event } = job;
+            match self.pace.begin(&handler, event) {
+                Begun::Done(outcome) => self.settle_event(ticket, case, outcome),
+                Begun::Waits(answer) => self.wait_for(ticket, case, answer),
             }
+        }
+        if self.forget_behind.is_some_and(|arrivals| self.lanes.are_done(arrivals)) {
+            self.forget_behind = None;
+            self.memory.forget_earlier();
         }
         if self.lanes.len() == 0 {
             self.start_sweep();
         }
     }
 
-    fn wait_for(&mut self, ticket: Ticket, id: Arc<str>, remember: bool, answer: Answer) {
+    fn wait_for(&mut self, ticket: Ticket, case: Case, answer: Answer) {
         self.handling += 1;
         self.running.spawn(async move {
             let outcome = finish(answer).await;
-            Finished::Delivery { ticket, id, remember, outcome }
+            Finished::Event { ticket, case, outcome }
         });
     }
 
     fn start_sweep(&mut self) {
-        let (Sweep::Due(_), Some(handler)) = (&self.sweep, self.routes.caught_up.clone()) else { return };
-        if let Sweep::Due(caught_up) = std::mem::replace(&mut self.sweep, Sweep::Running) {
-            self.running.spawn(async move { Finished::CaughtUp(outcome_of(handler, caught_up).await) });
+        let (Sweeping::Due(_), Some(handler)) = (&self.sweeping, self.routes.sweep.clone()) else { return };
+        if let Sweeping::Due(sweep) = std::mem::replace(&mut self.sweeping, Sweeping::Running) {
+            self.running.spawn(async move { Finished::Sweep(outcome_of(handler, sweep).await) });
         }
     }
 
@@ -270,25 +304,24 @@ impl Work {
 
     fn settle(&mut self, finished: Finished) {
         match finished {
-            Finished::Delivery { ticket, id, remember, outcome } => {
+            Finished::Event { ticket, case, outcome } => {
                 self.handling -= 1;
-                self.settle_delivery(ticket, id, remember, outcome);
+                self.settle_event(ticket, case, outcome);
             }
-            Finished::Drain(outcome) => report("on_drain", "", &outcome),
-            Finished::CaughtUp(outcome) => {
-                report("on_caught_up", "", &outcome);
-                self.sweep = Sweep::None;
+            Finished::Drain(outcome) => report("", "on_drain", "", &outcome),
+            Finished::Sweep(outcome) => {
+                report("", "on_sweep", "", &outcome);
+                self.sweeping = Sweeping::None;
             }
         }
     }
 
-    fn settle_delivery(&mut self, ticket: Ticket, id: Arc<str>, remember: bool, outcome: Outcome) {
-        report(&id, ticket.lane(), &outcome);
+    fn settle_event(&mut self, ticket: Ticket, case: Case, outcome: Outcome) {
+        let Case { id, hook, is_lifecycle } = case;
+        let outcome = self.memory.keep(&id, is_lifecycle, outcome.of_event(is_lifecycle));
+        report(&id, &hook, ticket.lane(), &outcome);
         for seq in self.in_hand.remove(&id).unwrap_or_default() {
             self.acks.answer(seq, outcome.clone());
-        }
-        if remember {
-            self.memory.remember(id, outcome);
         }
         self.lanes.done(ticket);
     }
@@ -317,15 +350,17 @@ impl Work {
 
 /// Where an event belongs. Events without a session keep their order among themselves. A gateway's stop comes
 /// after all that came before it: handlers close databases there.
-fn place(event: &Event) -> (&str, After) {
+fn place(event: &wire::Event) -> (&str, After) {
     let lane = event.session.as_ref().map_or("", |s| if s.id.is_empty() { &s.key } else { &s.id });
     let after = if event.hook == hook::GATEWAY_STOP { After::All } else { After::Lane };
     (lane, after)
 }
 
-fn report(what: &str, session: &str, outcome: &Outcome) {
-    if let Outcome::Retry { text, .. } | Outcome::Reject { text, .. } = outcome {
-        let rejected = matches!(outcome, Outcome::Reject { .. });
-        warn!(event = what, session, rejected, reason = text, "not done");
-    }
+fn report(event: &str, hook: &str, session: &str, outcome: &Outcome) {
+    let (Outcome::Retry { text, .. } | Outcome::Reject { text, .. } | Outcome::Failed { text }) = outcome
+    else {
+        return;
+    };
+    let rejected = matches!(outcome, Outcome::Reject { .. });
+    warn!(event, hook, session, rejected, reason = text, "not done");
 }

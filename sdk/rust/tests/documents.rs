@@ -5,18 +5,33 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 7] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "docs/metrics.md",
     "docs/wire.md",
     "docs/python/README.md",
+    "sdk/rust/README.md",
 ];
 
 #[test]
 fn the_readmes_plugin_is_the_example() {
     assert_eq!(readme_block(0), read("sdk/rust/examples/hello.rs"));
+    assert_eq!(block("sdk/rust/README.md", 0), read("sdk/rust/examples/hello.rs"));
+}
+
+#[test]
+fn the_sdks_readme_shows_the_documented_test() {
+    let source = read("sdk/rust/src/testing.rs");
+    let shown = source.lines().skip_while(|line| *line != "//! ```").skip(1);
+    let shown = shown.take_while(|line| *line != "//! ```").filter(|line| !line.starts_with("//! # "));
+    let shown: Vec<_> = shown.map(|line| line.strip_prefix("//! ").unwrap_or_default().trim()).collect();
+    let readme = block("sdk/rust/README.md", 1);
+    let mut readme = readme.lines().map(str::trim).filter(|line| !line.is_empty());
+    for line in shown.into_iter().filter(|line| !line.is_empty()) {
+        assert!(readme.any(|it| it == line), "the README does not show {line:?}");
+    }
 }
 
 #[test]
@@ -60,8 +75,12 @@ fn every_counter_is_explained() {
 
 /// The README's blocks of Rust, in order.
 fn readme_block(number: usize) -> String {
-    let readme = read("README.md");
-    let block = readme.split("```rust\n").nth(number + 1).expect("the README has it");
+    block("README.md", number)
+}
+
+fn block(document: &str, number: usize) -> String {
+    let text = read(document);
+    let block = text.split("```rust\n").nth(number + 1).expect("the document has it");
     block.split_inclusive('\n').take_while(|line| *line != "```\n").collect()
 }
 

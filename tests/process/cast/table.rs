@@ -1,16 +1,12 @@
 //! `session_table` of the SDK's examples: a plugin that is somebody else's program, with a store of its own.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    sync::OnceLock,
-};
+use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
 use rusqlite::Connection;
 
 use super::{
-    line,
+    example,
     process::{Ended, Process},
 };
 
@@ -35,8 +31,8 @@ impl Table {
     /// Starts one that keeps its table in this directory.
     pub(crate) fn start(address: &str, name: &str, directory: &Path) -> Self {
         let file = directory.join(format!("{name}.db"));
-        let arguments = [file.to_str().unwrap(), name];
-        let process = Process::of(program(), &arguments, &[("HOOKWIRE_ADDR", address)]);
+        let variables = [("HOOKWIRE_ADDR", address), ("HOOKWIRE_SUBSCRIBER", name)];
+        let process = example::start("session_table", &[file.to_str().unwrap()], &variables);
         Self { name: name.to_owned(), process, file }
     }
 
@@ -55,24 +51,4 @@ fn rows(file: &Path) -> Vec<Row> {
     let mut rows = table.prepare("SELECT id, status, reason FROM sessions ORDER BY id, incarnation").unwrap();
     let read = |row: &rusqlite::Row| Ok(Row { id: row.get(0)?, status: row.get(1)?, reason: row.get(2)? });
     rows.query_map([], read).unwrap().collect::<Result<_, _>>().unwrap()
-}
-
-/// The example, built where it is not there or not new.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let mut cargo = std::process::Command::new(env!("CARGO"));
-        let release = (!cfg!(debug_assertions)).then_some("--release");
-        cargo.args(["build", "--package", "hookwire-sdk", "--example", "session_table"]).args(release);
-        let built = cargo.args(["--message-format", "json"]).current_dir(env!("CARGO_MANIFEST_DIR")).output();
-        let built = built.unwrap();
-        let messages = String::from_utf8(built.stdout).unwrap();
-        let mut executables = messages.lines().filter_map(|message| {
-            let message = line::parse(message);
-            (message["target"]["name"] == "session_table")
-                .then(|| message["executable"].as_str().map(PathBuf::from))
-        });
-        let stderr = String::from_utf8_lossy(&built.stderr);
-        executables.find_map(|it| it).unwrap_or_else(|| panic!("session_table cannot be built: {stderr}"))
-    })
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use hookwire_sdk::{Delivery, wire::AckStatus};
+use hookwire_sdk::{Event, wire::AckStatus};
 use tokio::{
     sync::mpsc,
     task::yield_now,
@@ -19,8 +19,8 @@ use crate::{
 };
 
 /// As many milliseconds as the event's id says.
-async fn wait(delivery: &Delivery) {
-    match delivery.id().rsplit('-').next().and_then(|millis| millis.parse().ok()) {
+async fn wait(event: &Event) {
+    match event.id().rsplit('-').next().and_then(|millis| millis.parse().ok()) {
         None | Some(0) => {}
         Some(millis) => sleep(Duration::from_millis(millis)).await,
     }
@@ -30,11 +30,11 @@ async fn wait(delivery: &Delivery) {
 async fn a_session_keeps_its_order_whoever_waits() {
     let mut peer = Peer::start();
     let (ended, mut log) = mpsc::unbounded_channel();
-    let _plugin = run(peer.plugin().on("*", move |delivery: Delivery| {
+    let _plugin = run(peer.plugin().on("*", move |event: Event| {
         let ended = ended.clone();
         async move {
-            wait(&delivery).await;
-            ended.send(delivery.id().to_owned())
+            wait(&event).await;
+            ended.send(event.id().to_owned())
         }
     }));
     let mut link = peer.welcome().await;
@@ -55,7 +55,7 @@ async fn a_session_keeps_its_order_whoever_waits() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_follows_the_return() {
     let mut peer = Peer::start();
-    let _plugin = run(peer.plugin().on("*", async |delivery: Delivery| wait(&delivery).await));
+    let _plugin = run(peer.plugin().on("*", async |event: Event| wait(&event).await));
     let mut link = peer.welcome().await;
     let sent = Instant::now();
     link.live(1, [message("a", "a-500"), message("b", "b-0")]).await;
@@ -66,14 +66,14 @@ async fn an_answer_follows_the_return() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_is_one_deliverys_whenever_it_comes() {
+async fn a_panic_is_one_events_whenever_it_comes() {
     let mut peer = Peer::start();
-    let _plugin = run(peer.plugin().on("*", |delivery: Delivery| -> HandlerFuture {
-        assert!(delivery.id() != "start-1", "before there is a future");
+    let _plugin = run(peer.plugin().on("*", |event: Event| -> HandlerFuture {
+        assert!(event.id() != "start-1", "before there is a future");
         Box::pin(async move {
-            assert!(delivery.id() != "start-2", "at the first poll");
+            assert!(event.id() != "start-2", "at the first poll");
             yield_now().await;
-            assert!(delivery.id() != "start-3", "later");
+            assert!(event.id() != "start-3", "later");
         })
     }));
     let mut link = peer.welcome().await;
@@ -88,8 +88,8 @@ async fn handlers_that_block_their_threads_still_run_side_by_side() {
     // Holds one: the giver never hangs, and a taker that is alone says so in the end.
     let (give, take) = sync_channel(1);
     let take = Mutex::new(take);
-    let _plugin = run(peer.plugin().on("*", move |delivery: Delivery| {
-        let met = match delivery.id() {
+    let _plugin = run(peer.plugin().on("*", move |event: Event| {
+        let met = match event.id() {
             "give" => give.send(()).is_ok(),
             "take" => take.lock().expect("taken once").recv_timeout(Duration::from_secs(60)).is_ok(),
             _ => {

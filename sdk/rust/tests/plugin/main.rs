@@ -2,6 +2,7 @@
 
 mod answers;
 mod begin;
+mod driven;
 mod order;
 mod peer;
 mod reconnect;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hookwire_sdk::{
-    Delivery,
+    Event,
     wire::{AckStatus, DrainNotice, subscribe_response::Message as Response},
 };
 use tokio::sync::{Semaphore, mpsc};
@@ -12,15 +12,15 @@ use crate::peer::{Peer, end, message, run, settled, start, without_session};
 
 /// A handler that says what it began, and waits for a permit where the session is "slow".
 pub(crate) fn gated()
--> (impl Fn(Delivery) -> HandlerFuture + Send + Sync, mpsc::UnboundedReceiver<String>, Arc<Semaphore>) {
+-> (impl Fn(Event) -> HandlerFuture + Send + Sync, mpsc::UnboundedReceiver<String>, Arc<Semaphore>) {
     let (begun, log) = mpsc::unbounded_channel();
     let gate = Arc::new(Semaphore::new(0));
     let permits = gate.clone();
-    let handler = move |delivery: Delivery| -> HandlerFuture {
+    let handler = move |event: Event| -> HandlerFuture {
         let (begun, gate) = (begun.clone(), gate.clone());
         Box::pin(async move {
-            begun.send(delivery.id().to_owned()).expect("the test listens");
-            if delivery.session().is_some_and(|session| session.id == "slow") {
+            begun.send(event.id().to_owned()).expect("the test listens");
+            if event.session().is_some_and(|session| session.id == "slow") {
                 gate.acquire().await.expect("never closed").forget();
             }
         })

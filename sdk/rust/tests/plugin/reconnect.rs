@@ -108,9 +108,18 @@ async fn displaced_is_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn displaced_while_it_was_away_is_the_end_too() {
+    let mut peer = Peer::start();
+    let plugin = run(peer.plugin().on("*", |_| async {}));
+    let (link, _) = peer.accept().await;
+    link.fail(Status::already_exists("a newer one is here")).await;
+    let ended = plugin.end().await;
+    assert!(matches!(ended, Err(RunError::Displaced { text }) if text == "a newer one is here"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_is_the_end() {
-    for code in [Code::InvalidArgument, Code::AlreadyExists, Code::FailedPrecondition, Code::PermissionDenied]
-    {
+    for code in [Code::InvalidArgument, Code::FailedPrecondition, Code::PermissionDenied] {
         let mut peer = Peer::start();
         let plugin = run(peer.plugin().on("*", |_| async {}));
         let (link, _) = peer.accept().await;

@@ -1,6 +1,6 @@
 //! At CaughtUp a plugin may close what nobody will end.
 
-use hookwire_sdk::CaughtUp;
+use hookwire_sdk::Sweep;
 use tokio::sync::mpsc;
 
 use crate::{
@@ -13,8 +13,8 @@ async fn it_sweeps_between_what_was_and_what_comes() {
     let mut peer = Peer::start();
     let (handler, mut log, gate) = gated();
     let (swept, mut sweeps) = mpsc::unbounded_channel();
-    let plugin = peer.plugin().announce(true).on("*", handler).on_caught_up(move |caught_up: CaughtUp| {
-        std::future::ready(swept.send([1, 2, 3].map(|life| caught_up.is_owed("ledger", life))))
+    let plugin = peer.plugin().announce(true).on("*", handler).on_sweep(move |sweep: Sweep| {
+        std::future::ready(swept.send([1, 2, 3].map(|life| sweep.is_owed("ledger", life))))
     });
     let _plugin = run(plugin);
     let link = peer.welcome().await;
@@ -36,8 +36,8 @@ async fn a_stream_that_breaks_takes_its_sweep_along() {
     let mut peer = Peer::start();
     let (handler, _log, gate) = gated();
     let (swept, mut sweeps) = mpsc::unbounded_channel();
-    let plugin = peer.plugin().on("*", handler).on_caught_up(move |caught_up: CaughtUp| {
-        std::future::ready(swept.send([1, 2].map(|life| caught_up.is_owed("ledger", life))))
+    let plugin = peer.plugin().on("*", handler).on_sweep(move |sweep: Sweep| {
+        std::future::ready(swept.send([1, 2].map(|life| sweep.is_owed("ledger", life))))
     });
     let _plugin = run(plugin);
     let first = peer.welcome().await;

@@ -2,19 +2,19 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use crate::delivery::StreamFacts;
+use crate::event::StreamFacts;
 
 /// Everything from before this stream has been handled. What the plugin's own store holds open and is
 /// [owed](Self::is_owed) no end is a ghost: close it now.
 #[derive(Clone, Debug)]
-pub struct CaughtUp {
+pub struct Sweep {
     pub(crate) facts: Arc<StreamFacts>,
     pub(crate) known: bool,
     pub(crate) announced: bool,
     pub(crate) named: HashSet<u64>,
 }
 
-impl CaughtUp {
+impl Sweep {
     /// The ledger that this stream belongs to.
     pub fn ledger_id(&self) -> &str {
         &self.facts.ledger_id
@@ -38,9 +38,9 @@ impl CaughtUp {
 mod tests {
     use super::*;
 
-    fn caught_up(known: bool, announced: bool) -> CaughtUp {
-        let facts = Arc::new(StreamFacts { ledger_id: "here".to_owned(), stream_epoch: 1 });
-        CaughtUp { facts, known, announced, named: HashSet::from([7]) }
+    fn sweep(known: bool, announced: bool) -> Sweep {
+        let facts = Arc::new(StreamFacts { ledger_id: "here".to_owned(), ..Default::default() });
+        Sweep { facts, known, announced, named: HashSet::from([7]) }
     }
 
     #[test]
@@ -48,10 +48,10 @@ mod tests {
         for (known, announced, unnamed) in
             [(true, true, false), (false, true, false), (false, false, false), (true, false, true)]
         {
-            let caught_up = caught_up(known, announced);
-            assert!(caught_up.is_owed("here", 7));
-            assert!(!caught_up.is_owed("elsewhere", 7));
-            assert_eq!(caught_up.is_owed("here", 8), unnamed, "{known} {announced}");
+            let sweep = sweep(known, announced);
+            assert!(sweep.is_owed("here", 7));
+            assert!(!sweep.is_owed("elsewhere", 7));
+            assert_eq!(sweep.is_owed("here", 8), unnamed, "{known} {announced}");
         }
     }
 }
