@@ -1,6 +1,6 @@
 //! Compiles `proto/` with protox, so that nobody needs protoc.
 
-use std::error::Error;
+use std::{env, error::Error, fs, path::Path};
 
 const FILES: [&str; 4] = [
     "hookwire/v1/event.proto",
@@ -12,6 +12,9 @@ const FILES: [&str; 4] = [
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     let descriptors = protox::compile(FILES, ["proto"])?;
+    // For reflection, which needs no comments.
+    let bare = protox::Compiler::new(["proto"])?.open_files(FILES)?.encode_file_descriptor_set();
+    fs::write(Path::new(&env::var("OUT_DIR")?).join("hookwire.v1.bin"), bare)?;
     tonic_prost_build::configure()
         .build_transport(false)
         .codec_path("crate::codec::OnePiece")

@@ -10,6 +10,9 @@ pub mod v1 {
     tonic::include_proto!("hookwire.v1");
 }
 
+/// The `.proto` files, compiled: what reflection tells.
+pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("hookwire.v1");
+
 /// Names of the hooks that the contract itself speaks of.
 pub mod hook {
     /// A session began.

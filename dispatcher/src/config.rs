@@ -24,6 +24,8 @@ pub struct Config {
     pub listen: Vec<Address>,
     /// Whether TCP beyond loopback is allowed.
     pub insecure_listen: bool,
+    /// Whether reflection tells what the services are, to `buf curl` and its like.
+    pub reflection: bool,
     /// Whether the ledger is in memory only: then nothing survives the process.
     pub in_memory: bool,
     /// Where the journal is, unless the ledger is in memory; `None` is the user's own directory for state.
@@ -156,6 +158,7 @@ impl Config {
         let config = Self {
             listen: layers.list("listen", value::address)?,
             insecure_listen: layers.one("insecure_listen", value::switch)?,
+            reflection: layers.one("reflection", value::switch)?,
             in_memory: layers.one("in_memory", value::switch)?,
             data_dir: layers.one("data_dir", value::path)?,
             durability: layers.one("durability", value::durability)?,

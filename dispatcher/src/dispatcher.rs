@@ -54,7 +54,7 @@ use crate::{
         service::{GatewayService, Sources},
     },
     machine::{Machine, RECONNECT_AFTER, Refused, Settings},
-    serve::service::HookService,
+    serve::{reflection, service::HookService},
     settle::{
         journal::store::{Opened, Store, StoreError},
         restore::Inconsistent,
@@ -195,6 +195,9 @@ impl Dispatcher {
             .add_service(HookService::new(commands.clone(), config.hello_timeout))
             .add_service(gateways)
             .add_service(AdminServiceServer::new(admin));
+        if config.reflection {
+            reflection::add_to(&mut routes);
+        }
         Self { commands, sources, health, routes: routes.routes().prepare(), handovers, durable }
     }
 

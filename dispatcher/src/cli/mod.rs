@@ -6,6 +6,7 @@ mod demo;
 mod drain;
 mod handover;
 mod journal;
+mod listen;
 mod names;
 mod process;
 mod publish;
@@ -33,6 +34,7 @@ enum Command {
     Serve(serve::Args),
     Publish(publish::Args),
     Tail(tail::Args),
+    Listen(listen::Args),
     Drain(drain::Args),
     Status(status::Args),
     Subscribers(subscribers::Args),
@@ -112,6 +114,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Publish(args) => publish::run(args),
         Command::Tail(args) => tail::run(args),
+        Command::Listen(args) => listen::run(args),
         Command::Drain(args) => drain::run(args),
         Command::Status(args) => status::run(args),
         Command::Subscribers(args) => subscribers::run(args),

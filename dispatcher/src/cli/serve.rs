@@ -1,7 +1,7 @@
 //! `hookwire serve`: the daemon, from its settings to its last line.
 
 pub(super) mod data_dir;
-mod process;
+pub(super) mod process;
 
 use std::{
     env,
@@ -55,6 +55,9 @@ pub(super) struct Args {
     /// Allow TCP beyond loopback: there is neither TLS nor authentication yet
     #[arg(long)]
     insecure_listen: bool,
+    /// Answer gRPC reflection, for buf curl, grpcurl and the like
+    #[arg(long)]
+    reflection: bool,
     /// Keep the ledger in memory: what is owed is lost with the process
     #[arg(long)]
     in_memory: bool,
@@ -88,6 +91,7 @@ impl Args {
         let given = [
             ("listen", (!self.listen.is_empty()).then_some(self.listen)),
             ("insecure_listen", switch(self.insecure_listen)),
+            ("reflection", switch(self.reflection)),
             ("in_memory", switch(self.in_memory)),
             ("data_dir", one(self.data_dir)),
             ("durability", one(self.durability)),

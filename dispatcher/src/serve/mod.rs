@@ -6,6 +6,7 @@ pub(crate) mod frame;
 pub mod listen;
 pub(crate) mod outlet;
 pub(crate) mod pull;
+pub(crate) mod reflection;
 mod replay;
 pub(crate) mod service;
 pub(crate) mod stream;

@@ -6,6 +6,8 @@ use serde_json::Value;
 /// One delivery.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Delivery {
+    /// 0 in what `listen` hands on.
+    #[serde(default)]
     pub(crate) seq: u64,
     pub(crate) kind: String,
     pub(crate) hook: String,

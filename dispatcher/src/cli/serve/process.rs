@@ -73,7 +73,7 @@ impl Panics {
 ///
 /// # Errors
 /// When that variable says something else than a filter.
-pub(super) fn log_to_stderr() -> Result<(), Failure> {
+pub(in crate::cli) fn log_to_stderr() -> Result<(), Failure> {
     let given = |name| env::var(name).ok().filter(|filter| !filter.is_empty()).map(|filter| (name, filter));
     let filter = match given("HOOKWIRE_LOG").or_else(|| given("RUST_LOG")) {
         Some((name, filter)) => EnvFilter::try_new(filter)

@@ -6,7 +6,7 @@ use std::{
 };
 
 use hookwire_protocol::v1::{
-    Event, EventBatch, Expired, Filter, Retention, Session, SessionEnd, SessionStart,
+    BatchKind, Event, EventBatch, Expired, Filter, Retention, Session, SessionEnd, SessionStart,
     event::Payload,
     subscribe_response::{Goodbye, Message, Welcome},
 };
@@ -107,7 +107,8 @@ fn welcome_json(welcome: &Welcome) -> Value {
 #[derive(Serialize)]
 struct Line<'a> {
     r#type: &'static str,
-    seq: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
     kind: &'a str,
     hook: &'a str,
     event_id: &'a str,
@@ -154,14 +155,25 @@ fn event_lines(batch: &EventBatch) -> String {
     let kind = names::batch_kind(batch.kind);
     let mut text = String::new();
     for (seq, event) in super::numbered(batch) {
-        let line = event_line(seq, &kind, batch.budget_ms, event);
-        text.push_str(&serde_json::to_string(&line).expect("numbers, strings and JSON always serialize"));
-        text.push('\n');
+        text.push_str(&event_text(event_line(Some(seq), &kind, batch.budget_ms, event)));
     }
     text
 }
 
-fn event_line<'a>(seq: u64, kind: &'a str, budget_ms: u32, event: &'a Event) -> Line<'a> {
+/// One event as such a line, of whoever has no number for it.
+pub(in crate::cli) fn event_json(kind: BatchKind, budget: Duration, event: &Event) -> String {
+    let kind = names::batch_kind(kind.into());
+    let budget_ms = u32::try_from(budget.as_millis()).unwrap_or(u32::MAX);
+    event_text(event_line(None, &kind, budget_ms, event))
+}
+
+fn event_text(line: Line<'_>) -> String {
+    let mut text = serde_json::to_string(&line).expect("numbers, strings and JSON always serialize");
+    text.push('\n');
+    text
+}
+
+fn event_line<'a>(seq: Option<u64>, kind: &'a str, budget_ms: u32, event: &'a Event) -> Line<'a> {
     let payload = event.payload.as_ref();
     Line {
         r#type: "event",

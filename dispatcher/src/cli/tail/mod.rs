@@ -19,6 +19,7 @@ use hookwire_sdk::Address;
 use tokio::{io::AsyncWrite, time::sleep};
 use uuid::Uuid;
 
+pub(super) use self::json::event_json;
 use self::{acks::AckMode, lines::Lines, reconnect::Reconnect, stop::Stop};
 use super::{Exit, Failure, Target, client};
 
