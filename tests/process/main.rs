@@ -51,5 +51,6 @@ mod report_at_the_end;
 mod retention_all;
 mod schedule;
 mod takeover;
+mod trigger;
 mod unix_socket;
 mod witness;

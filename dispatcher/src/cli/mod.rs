@@ -15,6 +15,7 @@ mod status;
 mod subscribers;
 mod tail;
 mod term;
+mod trigger;
 
 use std::{fmt, process::ExitCode};
 
@@ -35,6 +36,7 @@ enum Command {
     Publish(publish::Args),
     Tail(tail::Args),
     Listen(listen::Args),
+    Trigger(trigger::Args),
     Drain(drain::Args),
     Status(status::Args),
     Subscribers(subscribers::Args),
@@ -115,6 +117,7 @@ pub fn run() -> ExitCode {
         Command::Publish(args) => publish::run(args),
         Command::Tail(args) => tail::run(args),
         Command::Listen(args) => listen::run(args),
+        Command::Trigger(args) => trigger::run(args),
         Command::Drain(args) => drain::run(args),
         Command::Status(args) => status::run(args),
         Command::Subscribers(args) => subscribers::run(args),

@@ -24,7 +24,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 /// A stream that was welcomed.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(in crate::cli) struct Link {
     outbound: mpsc::Sender<AttachRequest>,
     inbound: Streaming<AttachResponse>,
     opened: Instant,
@@ -32,7 +32,7 @@ pub(super) struct Link {
 
 /// What happens next on a stream.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub(in crate::cli) enum Heard {
     /// A batch can be sent.
     Room,
     /// Something was taken in.
@@ -61,7 +61,7 @@ impl Link {
     ///
     /// # Errors
     /// When nobody answers, nobody says Welcome within 10 seconds, or the Hello is refused.
-    pub(super) async fn open(
+    pub(in crate::cli) async fn open(
         address: &Address,
         hello: attach_request::Hello,
     ) -> Result<(Self, Welcome), Setback> {
@@ -89,7 +89,7 @@ impl Link {
     }
 
     /// What happens next; room matters only to who has something to send. Dropping the future loses nothing.
-    pub(super) async fn next(&mut self, wants_room: bool) -> Heard {
+    pub(in crate::cli) async fn next(&mut self, wants_room: bool) -> Heard {
         tokio::select! {
             biased; // Receipts first: they make room.
             response = self.inbound.message() => match response {
@@ -103,7 +103,7 @@ impl Link {
     }
 
     /// Sends a batch, after [`Heard::Room`]. Where the stream was lost meanwhile, the next step says so.
-    pub(super) fn send(&self, publish: Publish) {
+    pub(in crate::cli) fn send(&self, publish: Publish) {
         let request = AttachRequest { message: Some(attach_request::Message::Publish(publish)) };
         let _ = self.outbound.try_send(request);
     }
@@ -114,7 +114,7 @@ impl Link {
     }
 
     /// Half-closes it and waits for its end, for a second at most.
-    pub(super) async fn close(&mut self) {
+    pub(in crate::cli) async fn close(&mut self) {
         self.outbound = mpsc::channel(1).0; // dropping the old one is the half-close
         let ended = async { while let Ok(Some(_)) = self.inbound.message().await {} };
         let _ = timeout(CLOSE_WITHIN, ended).await;

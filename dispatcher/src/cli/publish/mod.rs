@@ -7,14 +7,14 @@
 //! Beside them, `tally` counts, `alive` knows what to list, and `setback` says when to try again.
 
 mod alive;
-mod attach;
+pub(super) mod attach;
 mod boot;
 mod drain;
 mod input;
 mod line;
-mod openclaw;
+pub(super) mod openclaw;
 mod resend;
-mod setback;
+pub(super) mod setback;
 mod tally;
 #[cfg(test)]
 mod tests;

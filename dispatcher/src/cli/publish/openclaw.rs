@@ -47,7 +47,7 @@ const CTX_FIELDS: [&str; 24] = [
 
 /// A line that is no hook firing.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BadLine {
+pub(in crate::cli) enum BadLine {
     /// A list, a text, anything but an object: serde would take a list of four for a line.
     #[error("it is not a JSON object")]
     NoObject,
@@ -81,7 +81,7 @@ struct Line<'a> {
 ///
 /// # Errors
 /// When the line is not JSON, is no object, names no hook, or its `event` is no object.
-pub(super) fn read_line(line: &[u8]) -> Result<GatewayEvent, BadLine> {
+pub(in crate::cli) fn read_line(line: &[u8]) -> Result<GatewayEvent, BadLine> {
     if !line.trim_ascii_start().starts_with(b"{") {
         return Err(BadLine::NoObject);
     }
@@ -127,7 +127,7 @@ fn session_end(event: &Members<'_>) -> SessionEnd {
 }
 
 /// What is not listed is UNKNOWN. So is "lost": only the dispatcher can say that a gateway vanished.
-fn end_reason(word: &str) -> SessionEndReason {
+pub(in crate::cli) fn end_reason(word: &str) -> SessionEndReason {
     match word {
         "new" => SessionEndReason::New,
         "reset" => SessionEndReason::Reset,

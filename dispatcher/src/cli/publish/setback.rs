@@ -17,7 +17,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// Why an attempt came to nothing: whether to try again lives in the variant.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Setback {
+pub(in crate::cli) enum Setback {
     /// The transport or the dispatcher is gone: it may be back.
     #[error("{0}")]
     Lost(String),
@@ -43,7 +43,7 @@ impl From<Status> for Setback {
 
 impl Setback {
     /// What the command ends with when there is no other try.
-    pub(super) fn into_failure(self) -> Failure {
+    pub(in crate::cli) fn into_failure(self) -> Failure {
         match self {
             Self::Refused(text) => Exit::Refused.because(text),
             Self::Lost(text) | Self::Later { text, .. } => Exit::Unavailable.because(text),
