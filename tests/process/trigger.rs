@@ -1,4 +1,4 @@
-//! `hookwire trigger`: one event, by hand.
+//! `hookwire trigger`: one event, by hand; `hookwire explain`: which there are.
 
 use nix::sys::signal::Signal;
 
@@ -57,4 +57,16 @@ async fn what_is_not_taken_in_is_told() {
     trigger(&daemon, &["no_such_hook"]).await.expect(0, "hookwire explain");
     let nobody = ["trigger", "session_start", "--session", "s", "--to", "127.0.0.1:1"];
     Process::run(&nobody, &[]).await.expect(69, "nobody answers");
+}
+
+#[tokio::test]
+async fn explain_says_what_can_be_sent() {
+    let all = Process::run(&["explain"], &[]).await;
+    assert!(all.stdout[0].starts_with("hook ") && all.stdout.len() > 20, "{all:#?}");
+    let one = Process::run(&["explain", "message_received"], &[]).await;
+    assert!(one.stdout.iter().any(|line| line.trim_start().starts_with("content")), "{one:#?}");
+    let json = Process::run(&["explain", "--json", "session_*"], &[]).await;
+    let hooks: Vec<_> = json.stdout.iter().map(|line| line::parse(line)).collect();
+    assert!(hooks.len() == 2 && hooks.iter().all(|hook| hook["typed"] == true), "{json:#?}");
+    Process::run(&["explain", "no_such_hook"], &[]).await.expect(65, "no_such_hook");
 }

@@ -4,6 +4,7 @@ mod bench;
 mod client;
 mod demo;
 mod drain;
+mod explain;
 mod handover;
 mod journal;
 mod listen;
@@ -37,6 +38,7 @@ enum Command {
     Tail(tail::Args),
     Listen(listen::Args),
     Trigger(trigger::Args),
+    Explain(explain::Args),
     Drain(drain::Args),
     Status(status::Args),
     Subscribers(subscribers::Args),
@@ -118,6 +120,7 @@ pub fn run() -> ExitCode {
         Command::Tail(args) => tail::run(args),
         Command::Listen(args) => listen::run(args),
         Command::Trigger(args) => trigger::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Drain(args) => drain::run(args),
         Command::Status(args) => status::run(args),
         Command::Subscribers(args) => subscribers::run(args),

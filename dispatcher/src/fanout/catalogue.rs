@@ -2,6 +2,8 @@
 
 use hashbrown::HashMap;
 use hookwire_protocol::hook;
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
 /// Different hooks that one dispatcher tells apart.
 pub(crate) const MAX_HOOKS: usize = 4096;
@@ -38,6 +40,32 @@ pub(crate) const HOOKS: [&str; 29] = [
     "session_start",
     "subagent_ended",
 ];
+
+/// What is known of each, in order of their names: read by people, not by the dispatcher.
+const DESCRIPTIONS: &str = include_str!("catalogue.json");
+
+/// What is known of a hook.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Described {
+    /// What happened when it fires.
+    pub(crate) about: String,
+    /// The version of Hookwire that knew it first.
+    pub(crate) since: String,
+    /// It carries a message of its own; any other hook carries the gateway's JSON.
+    #[serde(default)]
+    pub(crate) typed: bool,
+    /// Its fields, with their types in words. None where it was not recorded.
+    pub(crate) fields: Map<String, Value>,
+    /// What it carried once.
+    pub(crate) example: Option<Value>,
+}
+
+/// All hooks of the catalogue, described.
+pub(crate) fn described() -> Vec<(String, Described)> {
+    let all: Map<String, Value> = serde_json::from_str(DESCRIPTIONS).expect("a test reads it");
+    let one = |hook| serde_json::from_value(hook).expect("a test reads it");
+    all.into_iter().map(|(name, hook)| (name, one(hook))).collect()
+}
 
 /// Hooks by number: those of the catalogue, then others as they are seen.
 #[derive(Debug)]
@@ -93,5 +121,41 @@ impl Default for Hooks {
         let typed = [hook::SESSION_START, hook::SESSION_END, hook::GATEWAY_START, hook::GATEWAY_STOP];
         hooks.typed = typed.map(|name| hooks.find(name.as_bytes()).expect("it is in the catalogue"));
         hooks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECORDINGS: [&str; 2] = [
+        include_str!("../../../tests/data/openclaw/killed.jsonl"),
+        include_str!("../../../tests/data/openclaw/restart-then-stop.jsonl"),
+    ];
+
+    #[test]
+    fn every_hook_is_described() {
+        let described = described();
+        let mut names = HOOKS;
+        names.sort_unstable();
+        assert!(described.iter().map(|(name, _)| name.as_str()).eq(names));
+        for (name, hook) in described {
+            let known = |field: &String| hook.fields.contains_key(field);
+            let example = hook.example.unwrap_or_default();
+            assert!(example.as_object().is_none_or(|it| it.keys().all(known)), "{name}: {example}");
+        }
+    }
+
+    #[test]
+    fn every_recorded_field_is_described() {
+        let described: HashMap<_, _> = described().into_iter().collect();
+        let lines = RECORDINGS.into_iter().flat_map(str::lines);
+        for line in lines.map(|line| serde_json::from_str::<Value>(line).expect("a recorded line")) {
+            let hook = &described[line["hook"].as_str().expect("a hook")];
+            let fields = line["event"].as_object().expect("an event").keys();
+            if !hook.typed {
+                assert!(fields.clone().all(|field| hook.fields.contains_key(field)), "{line}");
+            }
+        }
     }
 }
