@@ -17,6 +17,7 @@ mod subscribers;
 mod tail;
 mod term;
 mod trigger;
+mod verify;
 
 use std::{fmt, process::ExitCode};
 
@@ -39,6 +40,7 @@ enum Command {
     Listen(listen::Args),
     Trigger(trigger::Args),
     Explain(explain::Args),
+    Verify(verify::Args),
     Drain(drain::Args),
     Status(status::Args),
     Subscribers(subscribers::Args),
@@ -121,6 +123,7 @@ pub fn run() -> ExitCode {
         Command::Listen(args) => listen::run(args),
         Command::Trigger(args) => trigger::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Verify(args) => verify::run(args),
         Command::Drain(args) => drain::run(args),
         Command::Status(args) => status::run(args),
         Command::Subscribers(args) => subscribers::run(args),

@@ -1,0 +1,142 @@
+//! The effect log: what the plugin did, in its own words, one JSON line an effect.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use serde::Deserialize;
+
+use super::record::Record;
+
+/// One line. Of an event it has all of the first fields, of a drain notice or a sweep its own.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Line {
+    pub(super) event_id: Option<String>,
+    pub(super) hook: String,
+    pub(super) ledger_id: String,
+    pub(super) incarnation: u64,
+    pub(super) session_seq: u64,
+    pub(super) changed: bool,
+    pub(super) draining: bool,
+    pub(super) pid: u32,
+    /// The gateway of a drain notice.
+    pub(super) drain: Option<String>,
+    pub(super) swept: Option<u64>,
+}
+
+/// All lines, each with where it ends, in bytes.
+#[derive(Debug)]
+pub(super) struct Effects(Vec<(u64, Line)>);
+
+impl Effects {
+    /// Reads a log; `None` where the plugin writes none. What is no line of ours is not there.
+    pub(super) fn read(path: &Path) -> Option<Self> {
+        let text = fs::read_to_string(path).ok()?;
+        let mut end = 0;
+        let lines = text.split_inclusive('\n').filter_map(|line| {
+            end += line.len() as u64;
+            Some((end, serde_json::from_str(line).ok()?))
+        });
+        Some(Self(lines.collect())).filter(|effects: &Self| !effects.0.is_empty())
+    }
+
+    /// All lines, in order.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.0.iter().map(|(_, line)| line)
+    }
+
+    fn events(&self) -> impl Iterator<Item = (&str, u64, &Line)> {
+        self.0.iter().filter_map(|(end, line)| Some((line.event_id.as_deref()?, *end, line)))
+    }
+
+    /// How many events took effect, and which did more than once.
+    pub(super) fn applied(&self) -> (usize, Vec<String>) {
+        let mut times: BTreeMap<&str, u32> = BTreeMap::new();
+        for (id, _, line) in self.events() {
+            *times.entry(id).or_default() += u32::from(line.changed);
+        }
+        let more =
+            times.iter().filter(|(_, times)| **times > 1).map(|(id, times)| format!("{id} {times} times"));
+        (times.values().filter(|times| **times > 0).count(), more.collect())
+    }
+
+    /// How often this hook took effect.
+    pub(super) fn applied_of(&self, hook: &str) -> usize {
+        self.events().filter(|(_, _, line)| line.hook == hook && line.changed).count()
+    }
+
+    /// What was answered before it was in the log, or never came there.
+    pub(super) fn answered_early(&self, record: &Record) -> Vec<String> {
+        let mut done: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut handled = BTreeSet::new();
+        for (id, end, line) in self.events() {
+            done.entry(id).or_insert(end);
+            handled.insert(line.hook.as_str());
+        }
+        // A hook of which there is no effect at all is one that nobody handles.
+        let early = |id: &str, log: u64| done.get(id).is_none_or(|end| *end > log);
+        let answered = record.dealt().filter_map(|(handed, answer)| Some((handed, answer?)));
+        let answered = answered.filter(|(it, _)| handled.contains(it.hook.as_str()));
+        let early = answered.filter(|(it, answer)| early(&it.event_id, answer.log));
+        early.map(|(it, _)| format!("{} {}", it.hook, it.event_id)).collect()
+    }
+
+    /// What was done, and answered on no stream.
+    pub(super) fn unanswered(&self, record: &Record) -> usize {
+        let answered: BTreeSet<_> =
+            record.dealt().filter_map(|(handed, answer)| answer.map(|_| handed.event_id.as_str())).collect();
+        let done: BTreeSet<_> = self.events().map(|(id, _, _)| id).collect();
+        done.difference(&answered).count()
+    }
+
+    /// Lives whose events were handled in another order than they were fired.
+    pub(super) fn out_of_order(&self) -> Vec<u64> {
+        let mut seen = BTreeSet::new();
+        let mut newest: BTreeMap<(&str, u64), u64> = BTreeMap::new();
+        let mut wrong = BTreeSet::new();
+        for (id, _, line) in self.events().filter(|(_, _, line)| line.incarnation > 0 && line.session_seq > 0)
+        {
+            // What comes again comes later: only its first time counts.
+            if seen.insert(id) {
+                let newest = newest.entry((&line.ledger_id, line.incarnation)).or_default();
+                if line.session_seq < *newest {
+                    wrong.insert(line.incarnation);
+                }
+                *newest = line.session_seq.max(*newest);
+            }
+        }
+        wrong.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn effects(lines: &[(&str, u64, u64, bool)]) -> Effects {
+        let line = |(id, incarnation, session_seq, changed): &(&str, u64, u64, bool)| Line {
+            event_id: Some((*id).to_owned()),
+            incarnation: *incarnation,
+            session_seq: *session_seq,
+            changed: *changed,
+            ..Default::default()
+        };
+        Effects((1..).zip(lines.iter().map(line)).collect())
+    }
+
+    #[test]
+    fn what_is_applied_twice_is_named() {
+        let log = effects(&[("a", 1, 1, true), ("b", 1, 2, true), ("b", 1, 2, true), ("a", 1, 1, false)]);
+        assert_eq!(log.applied(), (2, vec!["b 2 times".to_owned()]));
+    }
+
+    #[test]
+    fn order_counts_within_a_life_and_the_first_time() {
+        let fine = effects(&[("a", 1, 1, true), ("x", 2, 1, true), ("b", 1, 2, true), ("a", 1, 1, false)]);
+        assert!(fine.out_of_order().is_empty());
+        assert_eq!(effects(&[("b", 1, 2, true), ("a", 1, 1, true)]).out_of_order(), [1]);
+    }
+}
