@@ -53,4 +53,5 @@ mod schedule;
 mod takeover;
 mod trigger;
 mod unix_socket;
+mod verify;
 mod witness;

@@ -1,4 +1,4 @@
-//! The SDK's examples: plugins that are somebody else's programs.
+//! Plugins that are somebody else's programs: the SDK's examples, and the one that breaks rules.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +24,7 @@ pub(crate) fn program(name: &str) -> &'static Path {
 fn build() -> BTreeMap<String, PathBuf> {
     let mut cargo = std::process::Command::new(env!("CARGO"));
     let release = (!cfg!(debug_assertions)).then_some("--release");
-    cargo.args(["build", "--package", "hookwire-sdk", "--examples"]).args(release);
+    cargo.args(["build", "--package", "hookwire-sdk", "--package", "hookwire", "--examples"]).args(release);
     let built = cargo.args(["--message-format", "json"]).current_dir(env!("CARGO_MANIFEST_DIR")).output();
     let built = built.unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));

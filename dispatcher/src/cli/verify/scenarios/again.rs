@@ -2,8 +2,9 @@
 
 use hookwire_protocol::{hook, v1::SessionEndReason};
 
-use super::{is_answered_behind, is_answered_on};
+use super::is_answered_behind;
 use crate::cli::verify::{
+    record::Record,
     relay::Lies,
     rule::Rule,
     stage::{Halt, Stage, end, start},
@@ -22,7 +23,7 @@ pub(super) async fn redelivery(stage: &mut Stage) -> Result<(), Halt> {
     stage.wire.cut();
     stage.relay.lie(Lies::default());
     let expected = "the end that comes again is answered again";
-    let seen = |record: &super::Record| {
+    let seen = |record: &Record| {
         record.came_again(hook::SESSION_END) && is_answered_behind(record, 1, hook::SESSION_END)
     };
     stage.until(Rule::Acknowledge, expected, seen).await?;
@@ -37,16 +38,16 @@ pub(super) async fn killed(stage: &mut Stage) -> Result<(), Halt> {
         stage.settled(hook::SESSION_START, number + 1).await?;
         stage.relay.lie(DEAF);
         stage.fire(end(id, SessionEndReason::Idle)).await?;
-        let handed = move |record: &super::Record| {
-            record.of_hook(hook::SESSION_END).0 > number
-                && (number == 0 || is_answered_on(record.last(), hook::SESSION_END))
+        let handed = move |record: &Record| {
+            let (handed, answered) = record.of_hook(hook::SESSION_END);
+            if number == 0 { handed == 1 } else { answered == 2 }
         };
         stage.until(Rule::Acknowledge, "an end is handed over, and answered", handed).await?;
         stage.kill().await;
         let streams = stage.relay.record().borrow().streams.len();
         stage.relay.lie(Lies::default());
         stage.enter().await?;
-        let answered = move |record: &super::Record| is_answered_behind(record, streams, hook::SESSION_END);
+        let answered = move |record: &Record| is_answered_behind(record, streams, hook::SESSION_END);
         stage
             .until(Rule::Acknowledge, "started again, it answers the end that comes again", answered)
             .await?;
@@ -67,7 +68,7 @@ pub(super) async fn sweep(stage: &mut Stage) -> Result<(), Halt> {
     stage.fire(start("s")).await?;
     stage.settled(hook::SESSION_START, 1).await?;
     stage.replace_dispatcher().await?;
-    let back = |record: &super::Record| record.streams.len() > 1 && record.is_caught_up();
+    let back = |record: &Record| record.streams.len() > 1 && record.is_caught_up();
     stage.until(Rule::ComeBack, "it comes back, to a dispatcher with another ledger", back).await?;
     let expected = "it closes the row that is owed no end any more";
     let ledger = stage
