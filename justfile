@@ -55,6 +55,11 @@ sdks:
     sdk/typescript/check
     sdk/go/check
 
+# `hookwire verify` over the `session_table` of every SDK: about a minute
+verify-sdks *flags:
+    cargo build --release
+    tests/verify/sdks {{flags}}
+
 # Hookwire beside what a user would pick instead, and beside the limit: about ten minutes (`just bench --help`)
 bench *flags:
     cargo build --release

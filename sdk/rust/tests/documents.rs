@@ -5,11 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "docs/metrics.md",
+    "docs/verify.md",
     "docs/wire.md",
     "docs/python/README.md",
     "sdk/rust/README.md",

@@ -28,13 +28,24 @@ pub(super) struct Stream {
     through: u64,
     /// It answered what it had not been handed.
     pub(super) invented: bool,
-    /// What the plugin's Goodbye said: whether to release.
-    pub(super) left: Option<bool>,
+    /// How the plugin left, if it did in order.
+    pub(super) left: Option<Left>,
     /// The dispatcher's Goodbye.
     pub(super) told_to_go: Option<(GoodbyeReason, Instant)>,
     /// Acks that came, and when the last did.
     pub(super) last_ack: Option<Instant>,
     pub(super) ended: Option<Instant>,
+}
+
+/// How a plugin leaves in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// It said Goodbye, and what it is owed is kept.
+    Keeping,
+    /// It said Goodbye, and what it was owed is let go of.
+    Releasing,
+    /// It half-closed the call, without a word: what it is owed is kept, too.
+    HalfClosing,
 }
 
 /// An event, as it went to the plugin.
@@ -75,9 +86,16 @@ impl Stream {
     pub(super) fn said(&mut self, message: &Said, log: u64) {
         match message {
             Said::Ack(ack) => self.acked(ack, log),
-            Said::Goodbye(goodbye) => self.left = Some(goodbye.release),
+            Said::Goodbye(goodbye) => {
+                self.left = Some(if goodbye.release { Left::Releasing } else { Left::Keeping });
+            }
             Said::Hello(_) => {}
         }
+    }
+
+    /// The plugin says nothing more.
+    pub(super) fn half_closed(&mut self) {
+        self.left.get_or_insert(Left::HalfClosing);
     }
 
     fn acked(&mut self, ack: &Ack, log: u64) {

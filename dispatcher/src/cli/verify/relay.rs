@@ -206,6 +206,7 @@ impl Relay {
                 }
                 // Half-closed: what the dispatcher says to that still goes to the plugin.
                 Ok(None) => {
+                    self.note(number, Stream::half_closed);
                     drop(up);
                     return std::future::pending().await;
                 }

@@ -181,7 +181,9 @@ impl Stage {
         }
         let standing = self.plugins.last().map(Plugin::standing).unwrap_or_default();
         let unanswered = self.relay.record().borrow().unanswered();
-        let seen = format!("not within {:?}: {unanswered} unanswered; {standing}", self.patience);
+        let ended = self.plugins.last().is_some_and(|plugin| plugin.ended().is_some());
+        let when = if ended { "never".to_owned() } else { format!("not within {:?}", self.patience) };
+        let seen = format!("{when}: {unanswered} unanswered; {standing}");
         self.findings.check(rule, expected, false, seen);
         Err(Halt::Found)
     }

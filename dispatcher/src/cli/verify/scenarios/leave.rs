@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use super::is_answered_on;
 use crate::cli::verify::{
     plugin::in_words,
-    record::Record,
+    record::{Left, Record},
     rule::Rule,
     stage::{GATEWAY, Halt, Stage, end, message, start},
 };
@@ -115,20 +115,21 @@ pub(super) async fn sigterm(stage: &mut Stage) -> Result<(), Halt> {
     stage.until(Rule::Acknowledge, "it answers what comes", begun).await?;
     stage.plugin().signal(Signal::SIGTERM);
     let expected = "it ends by itself, and says Goodbye(keep) or half-closes";
-    let ended = stage.eventually(|| stage.plugin().ended().is_some()).await;
-    let (released, closed) = {
-        let record = stage.relay.record();
-        let record = record.borrow();
-        (record.streams[0].left, record.streams.len())
+    // Both: what it said last is still on its way when it has gone.
+    let record = stage.relay.record();
+    let gone = || stage.plugin().ended().is_some() && !record.borrow().streams[0].is_open();
+    stage.eventually(gone).await;
+    let left = record.borrow().streams[0].left;
+    let word = match left {
+        Some(Left::Keeping) => "it said Goodbye(keep)",
+        Some(Left::Releasing) => "it said Goodbye(release)",
+        Some(Left::HalfClosing) => "it half-closed",
+        None => "its stream broke off",
     };
-    let word = match released {
-        Some(true) => "it said Goodbye(release)",
-        Some(false) => "it said Goodbye(keep)",
-        None => "it said no Goodbye",
-    };
-    let how = stage.plugin().ended().map_or("it goes on".to_owned(), in_words);
-    let by_itself = stage.plugin().ended().is_some_and(|status| status.code().is_some());
-    let ok = ended && by_itself && released == Some(false) && closed == 1;
+    let ended = stage.plugin().ended();
+    let how = ended.map_or("it goes on".to_owned(), in_words);
+    let in_order = matches!(left, Some(Left::Keeping | Left::HalfClosing));
+    let ok = in_order && ended.is_some_and(|status| status.code().is_some());
     stage.findings.check(Rule::Goodbye, expected, ok, format!("{how}; {word}"));
     let unanswered = stage.effects().map(|it| it.unanswered(&stage.relay.record().borrow()));
     let seen = unanswered.map(|count| (count == 0, format!("{count} took effect without an answer")));
