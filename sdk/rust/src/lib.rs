@@ -38,7 +38,7 @@
 //! ```
 //!
 //! Modules, in reading order: `plugin` (the builder), `event` and `sweep` (what your code gets), `outcome` (what it returns),
-//! `drains`, `store`, `memory`, `error`, `run`, `backoff`, `stream`, `work`, `lanes`, `routes`, `begin`, `acks`, `address`; [`testing`] has a
+//! `drains`, `store`, `memory`, `error`, `run`, `backoff`, `stream`, `work`, `case`, `lanes`, `routes`, `begin`, `acks`, `address`; [`testing`] has a
 //! plugin run without any of the transport.
 //!
 //! # Once, and at least once
@@ -53,6 +53,7 @@ mod acks;
 mod address;
 mod backoff;
 mod begin;
+mod case;
 mod drains;
 mod error;
 mod event;

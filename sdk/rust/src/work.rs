@@ -6,18 +6,16 @@
 use std::{future::Future, pin::pin, sync::Arc};
 
 use hashbrown::HashMap;
-use hookwire_protocol::{
-    hook,
-    v1::{self as wire, Ack, DrainNotice},
-};
+use hookwire_protocol::v1::{Ack, DrainNotice};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use crate::{
     acks::Acks,
     begin::{Answer, Begun, Pace, finish, outcome_of},
+    case::{Case, Name, place, report},
     event::{Event, StreamFacts},
-    lanes::{After, Lanes, Ticket},
+    lanes::{Lanes, Ticket},
     memory::Memory,
     outcome::Outcome,
     routes::{Handler, Routes},
@@ -39,41 +37,10 @@ struct Job {
     event: Event,
 }
 
-/// An event in hand: its handler takes the event itself.
-struct Case {
-    id: Arc<str>,
-    hook: Box<str>,
-    is_lifecycle: bool,
-}
-
-impl Case {
-    fn of(event: &Event) -> Self {
-        Self { id: event.id().into(), hook: event.hook().into(), is_lifecycle: event.is_lifecycle() }
-    }
-}
-
 enum Finished {
     Event { ticket: Ticket, case: Case, outcome: Outcome },
     Drain(Outcome),
     Sweep(Outcome),
-}
-
-/// Which event is being begun. Written over each time, and so for free.
-#[derive(Default)]
-struct Name {
-    id: String,
-    hook: String,
-    session: String,
-}
-
-impl Name {
-    fn note(&mut self, event: &Event, session: &str) {
-        let now = [(&mut self.id, event.id()), (&mut self.hook, event.hook()), (&mut self.session, session)];
-        for (noted, now) in now {
-            noted.clear();
-            noted.push_str(now);
-        }
-    }
 }
 
 /// The author's sweep: nothing is read from when it is due until it is over.
@@ -346,21 +313,4 @@ impl Work {
             self.turn().await;
         }
     }
-}
-
-/// Where an event belongs. Events without a session keep their order among themselves. A gateway's stop comes
-/// after all that came before it: handlers close databases there.
-fn place(event: &wire::Event) -> (&str, After) {
-    let lane = event.session.as_ref().map_or("", |s| if s.id.is_empty() { &s.key } else { &s.id });
-    let after = if event.hook == hook::GATEWAY_STOP { After::All } else { After::Lane };
-    (lane, after)
-}
-
-fn report(event: &str, hook: &str, session: &str, outcome: &Outcome) {
-    let (Outcome::Retry { text, .. } | Outcome::Reject { text, .. } | Outcome::Failed { text }) = outcome
-    else {
-        return;
-    };
-    let rejected = matches!(outcome, Outcome::Reject { .. });
-    warn!(event, hook, session, rejected, reason = text, "not done");
 }
