@@ -1,5 +1,7 @@
 //! What a scenario found: what was expected, what was seen, and whether that is the same.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::rule::Rule;
@@ -41,6 +43,14 @@ pub(super) struct Finding {
 pub(super) struct Findings(pub(super) Vec<Finding>);
 
 impl Findings {
+    /// Those of a scenario that did not come to its end.
+    pub(super) fn overdue(longest: Duration) -> Self {
+        let mut findings = Self::default();
+        let seen = format!("it was not over within {longest:?}");
+        findings.check(Rule::Acknowledge, "the scenario comes to its end", false, seen);
+        findings
+    }
+
     /// Takes one down.
     pub(super) fn add(&mut self, rule: Rule, verdict: Verdict, expected: &str, seen: impl Into<String>) {
         let (expected, seen) = (expected.to_owned(), seen.into());

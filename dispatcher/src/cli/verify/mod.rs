@@ -27,7 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{runtime, sync::Semaphore, task::JoinSet};
+use tokio::{runtime, sync::Semaphore, task::JoinSet, time::timeout};
 
 use self::{
     finding::{Findings, Verdict},
@@ -137,11 +137,9 @@ async fn verify(args: &Args) -> Result<Report, Failure> {
 /// One scenario, from beginning to end.
 async fn play(scenario: &Scenario, command: &[String], patience: Duration) -> Result<Outcome, Failure> {
     let began = Instant::now();
-    let broken = |text: String| Exit::Fault.because(format!("{}: {text}", scenario.name));
-    let findings = match tokio::time::timeout(LONGEST, act(scenario, command, patience)).await {
-        Ok(Ok(findings)) => findings,
-        Ok(Err(Halt::Broken(text))) => return Err(broken(text)),
-        Ok(Err(Halt::Found)) | Err(_) => return Err(broken(format!("not over within {LONGEST:?}"))),
+    let findings = match timeout(LONGEST, act(scenario, command, patience)).await {
+        Ok(acted) => acted.map_err(|halt| Exit::Fault.because(format_args!("{}: {halt}", scenario.name)))?,
+        Err(_) => Findings::overdue(LONGEST),
     };
     Ok(Outcome { name: scenario.name, about: scenario.about, findings, took: began.elapsed() })
 }

@@ -57,11 +57,13 @@ const LOOK: Duration = Duration::from_millis(20);
 const PATIENCES: u32 = 4;
 
 /// Why a scenario goes no further.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Halt {
     /// A finding says why.
+    #[error("a rule was broken")]
     Found,
     /// The kit itself cannot go on.
+    #[error("{0}")]
     Broken(String),
 }
 
@@ -158,9 +160,9 @@ impl Stage {
         let before = self.relay.record().borrow().streams.len();
         let (address, log) = (self.wire.address.clone(), self.log.clone());
         let around = Surroundings { address: &address, directory: self.directory.path(), log: &log };
-        let started = Plugin::start(&self.command, &around);
-        self.plugins
-            .push(started.map_err(|error| Halt::Broken(format!("the command cannot be started: {error}")))?);
+        let plugin = Plugin::start(&self.command, &around)
+            .map_err(|error| Halt::Broken(format!("the command cannot be started: {error}")))?;
+        self.plugins.push(plugin);
         let expected = "it says Hello under the name in HOOKWIRE_SUBSCRIBER";
         let seen = move |record: &Record| record.streams.len() > before && record.is_caught_up();
         self.until(Rule::Hello, expected, seen).await?;
