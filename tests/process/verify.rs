@@ -106,8 +106,10 @@ async fn one_that_reconnects_without_a_pause() {
 }
 
 #[tokio::test]
-async fn one_that_answers_when_it_is_displaced() {
-    notices("answers-displaced", "displaced", "8 displaced: stay away", &[]).await;
+async fn one_that_does_not_stay_away_when_it_is_displaced() {
+    for fault in ["answers-displaced", "returns-displaced"] {
+        notices(fault, "displaced", "8 displaced: stay away", &[]).await;
+    }
 }
 
 #[tokio::test]

@@ -42,6 +42,7 @@ enum Fault {
     DiesOnUnknown,
     BusyReconnect,
     AnswersDisplaced,
+    ReturnsDisplaced,
 }
 
 impl Fault {
@@ -56,6 +57,7 @@ impl Fault {
             Some("dies-on-unknown") => Self::DiesOnUnknown,
             Some("busy-reconnect") => Self::BusyReconnect,
             Some("answers-displaced") => Self::AnswersDisplaced,
+            Some("returns-displaced") => Self::ReturnsDisplaced,
             other => panic!("no such fault: {other:?}"),
         }
     }
@@ -182,6 +184,10 @@ impl Plugin {
                 }
                 Some(Hear::DrainSummary(_)) => self.draining = false,
                 Some(Hear::Goodbye(goodbye)) if goodbye.reason() == GoodbyeReason::Displaced => {
+                    if self.fault == Fault::ReturnsDisplaced {
+                        self.instance.push('+');
+                        return Duration::ZERO;
+                    }
                     if self.fault == Fault::AnswersDisplaced {
                         sleep(Duration::from_secs(1)).await;
                         ack(&say, 1).await;
