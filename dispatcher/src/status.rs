@@ -10,6 +10,7 @@ use crate::{
     emit::boots::GatewayIx,
     fanout::registry::Subscriber,
     machine::{Machine, Now, Refused},
+    queue::Lost,
     settle::forget::Forgotten,
     worker::{Command, Commands},
 };
@@ -135,13 +136,16 @@ impl Machine {
 
     fn subscriber_status(&self, subscriber: &Subscriber, now: Now) -> v1::SubscriberStatus {
         let stream = subscriber.stream.as_ref();
+        let kept = subscriber.backlog.size(); // where it has a stream, its queue holds what of that is not written
+        let queued = Lost { events: subscriber.queue.len() as u64, bytes: subscriber.queue.bytes() };
+        let queued = if stream.is_some() { queued } else { kept };
         v1::SubscriberStatus {
             id: subscriber.id.to_string(),
             connected: stream.is_some(),
             instance_id: stream.map(|stream| stream.instance.clone()).unwrap_or_default(),
             in_flight: stream.map_or(0, |stream| stream.unanswered() as u64),
-            queued: subscriber.queue.len() as u64,
-            queued_bytes: subscriber.queue.bytes(),
+            queued: queued.events,
+            queued_bytes: queued.bytes,
             open: subscriber.marks.open_len() as u64,
             owed: self.owed(subscriber) as u64,
             last_ack_ms: subscriber.last_ack.map(|at| (now.mono - at).as_millis() as u64),

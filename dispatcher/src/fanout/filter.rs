@@ -55,6 +55,11 @@ impl Filter {
     }
 
     /// Whether starts and ends are wanted.
+    /// Whether it was made of the same patterns.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (&self.granted, &self.wire) == (&other.granted, &other.wire)
+    }
+
     pub(crate) fn wants_lifecycle(&self) -> bool {
         self.lifecycle
     }

@@ -10,6 +10,9 @@ use hookwire_protocol::v1::WhenFull;
 
 use self::run::{Item, Run};
 
+/// So few runs are put back one by one.
+const FEW: usize = 16;
+
 /// Events that were lost, and their size in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lost {
@@ -144,11 +147,13 @@ impl Queue {
         Some(run)
     }
 
-    /// Sets the front event aside until its session's start is written.
+    /// Sets the front event aside until its session's start is written, and those of its session that follow it at once.
     pub(crate) fn hold_front(&mut self) {
-        let Some(event) = self.take_front(1) else { return };
-        let incarnation = event.span.items()[0].life.incarnation;
-        self.held.entry(incarnation).or_default().push_back(event.alone());
+        let Some(life) = self.front().map(|event| event.life) else { return };
+        let same = |run: &Run| run.span.items().iter().take_while(|event| event.life == life).count();
+        let count = self.ready.front().map_or(0, same);
+        let Some(events) = self.take_front(count) else { return };
+        self.held.entry(life.incarnation).or_default().push_back(events.alone());
     }
 
     /// The start is written, or never will be: its events go back to where they stood.
@@ -156,10 +161,13 @@ impl Queue {
         if self.held.is_empty() {
             return; // asked for every start and end: that is no reason to hash
         }
+        let Some(events) = self.held.remove(&incarnation) else { return };
         // In order: an end looks no further than the front for what it is to take along.
-        for event in self.held.remove(&incarnation).into_iter().flatten().rev() {
-            self.put_back(event);
+        if events.len() < FEW {
+            return events.into_iter().rev().for_each(|event| self.put_back(event));
         }
+        self.ready.extend(events);
+        self.ready.make_contiguous().sort_by_key(Run::position);
     }
 
     /// Takes out what there is of one life up to its end: event by event, in order.
@@ -220,7 +228,8 @@ impl Queue {
     fn drop_oldest_held(&mut self) -> Option<Run> {
         let incarnation = *self.held.keys().min()?;
         let events = self.held.get_mut(&incarnation)?;
-        let event = events.pop_front();
+        let event = events.front_mut().map(|run| run.take_front(1));
+        while events.pop_front_if(|run| run.span.len() == 0).is_some() {}
         if events.is_empty() {
             self.held.remove(&incarnation);
         }

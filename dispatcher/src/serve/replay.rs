@@ -51,12 +51,14 @@ impl Machine {
             stream.live.extend(wanted.into_iter().map(|it| Turn::overdue(BatchKind::Live, Due::Start(it))));
         }
     }
-    /// The new filter decides whether a start is written.
+    /// The new filter decides whether a start is written; that of a life that is over waits with retention ALL only.
     fn forget_unwanted(&mut self, ix: SubscriberIx) {
         let Some(subscriber) = self.registry.get(ix) else { return };
         let unwanted = |slot: &Slot| {
             let life = self.lives.at(*slot);
-            !subscriber.filter.wants_lifecycle() || !subscriber.filter.wants_session(life.agent(), life.key())
+            let wants = subscriber.filter.wants_lifecycle()
+                && subscriber.filter.wants_session(life.agent(), life.key());
+            !wants || (!life.alive() && !subscriber.keeps_all())
         };
         for slot in subscriber.marks.wanted().filter(unwanted).collect::<Vec<_>>() {
             self.cancel_start(ix, slot);

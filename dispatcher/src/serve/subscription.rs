@@ -156,11 +156,12 @@ impl Machine {
         let limits = Limits::granted(hello.retention, &self.settings);
         let subscriber = self.registry.at(ix);
         (subscriber.account.limits, subscriber.away_since) = (limits, None);
+        let refiltered = !subscriber.filter.is_same(&filter);
         subscriber.filter = filter;
         subscriber.wanted_hooks.clear();
         subscriber.when_full = when_full;
         subscriber.queue = queue;
-        self.refresh_backlog(ix);
+        self.refresh_backlog(ix, refiltered);
         let subscriber = self.registry.at(ix);
         subscriber.stream = Some(Stream::new(id, hello.instance_id.clone(), began, hello.announce, window));
         self.streams.insert(id, ix);
@@ -206,9 +207,7 @@ impl Machine {
         let taken_along = stream.first.iter().chain(&stream.live).filter_map(Turn::event);
         taken_along.for_each(|event| lost.add_all(event));
         lost.merge(stream.into_lost());
-        if subscriber.keeps_all() {
-            subscriber.queue = Queue::unbounded(subscriber.backlog.runs()); // nothing of it is lost
-        } else {
+        if !subscriber.keeps_all() {
             subscriber.lose(GapCause::Away, lost, &mut self.counters);
         }
         subscriber.marks.forget_written(|slot| !self.lives.at(slot).alive());

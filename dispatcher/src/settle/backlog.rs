@@ -57,6 +57,8 @@ impl Log {
 pub(crate) struct Backlog {
     lots: BTreeMap<LotId, Kept>,
     size: Lost,
+    /// The size of those lots, of which the journal keeps each as long as anybody keeps anything of it.
+    bytes: u64,
     /// Lots of which something was settled, and that is not recorded yet.
     changed: BTreeSet<LotId>,
 }
@@ -65,6 +67,8 @@ pub(crate) struct Backlog {
 #[derive(Debug)]
 struct Kept {
     parts: Vec<Run>,
+    /// The size of the whole lot.
+    bytes: u64,
     /// How long dispatchers had run when it was taken in.
     since: RanSeconds,
 }
@@ -75,12 +79,19 @@ impl Backlog {
         self.size
     }
 
-    /// Keeps these parts of a lot.
-    pub(crate) fn keep(&mut self, lot: LotId, parts: Vec<Run>, since: RanSeconds) {
+    /// What counts against its limit, in bytes: the lots that something is kept of.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Keeps these parts of a lot, which is one run; gives them back as they are kept.
+    pub(crate) fn keep(&mut self, lot: &Run, parts: Vec<Run>, since: RanSeconds) -> &[Run] {
         parts.iter().for_each(|run| self.size.add_all(run));
-        let mut kept = Kept { parts, since };
+        let bytes = lot.span.bytes();
+        self.bytes += bytes;
+        let mut kept = Kept { parts, bytes, since };
         kept.let_go_of_the_rest();
-        self.lots.insert(lot, kept);
+        &self.lots.entry(lot.position()).insert_entry(kept).into_mut().parts
     }
 
     /// All that is kept, in order.
@@ -88,12 +99,13 @@ impl Backlog {
         self.lots.values().flat_map(|kept| &kept.parts)
     }
 
-    /// All events that are kept, in order, and since when.
-    pub(crate) fn items(&self) -> impl Iterator<Item = (&Item, RanSeconds)> {
-        self.lots
-            .values()
-            .flat_map(|kept| kept.parts.iter().map(|run| (run, kept.since)))
-            .flat_map(|(run, since)| run.span.items().iter().map(move |item| (item, since)))
+    /// All events that are kept, in order: since when, and each one's part of what counts, in bytes.
+    pub(crate) fn items(&self) -> impl Iterator<Item = (&Item, RanSeconds, u64)> {
+        self.lots.values().flat_map(|kept| {
+            let events: usize = kept.parts.iter().map(|run| run.span.len()).sum();
+            let share = kept.bytes / events as u64;
+            kept.items().map(move |item| (item, kept.since, share))
+        })
     }
 
     /// Since when the oldest is kept.
@@ -145,11 +157,18 @@ impl Backlog {
 
     /// Lets go of what is to go.
     pub(crate) fn shed(&mut self, goes: impl Fn(&Item) -> bool) -> Lost {
-        let gone: Vec<_> =
-            self.items().map(|(item, _)| item).filter(|item| goes(item)).map(|item| item.position).collect();
+        let all = self.lots.values().flat_map(Kept::items);
+        let gone: Vec<_> = all.filter(|item| goes(item)).map(|item| item.position).collect();
         let before = self.size;
         gone.into_iter().for_each(|position| self.settle(position));
         before.less(self.size)
+    }
+
+    /// Lets go of everything.
+    fn clear(&mut self) -> Lost {
+        self.changed.extend(std::mem::take(&mut self.lots).into_keys());
+        self.bytes = 0;
+        std::mem::take(&mut self.size)
     }
 
     /// The lots of which something was settled since the last call, and what is left of each.
@@ -161,7 +180,10 @@ impl Backlog {
     fn has_changed(&mut self, lot: LotId) {
         self.changed.insert(lot);
         match self.lots.get_mut(&lot) {
-            Some(kept) if kept.parts.is_empty() => drop(self.lots.remove(&lot)),
+            Some(kept) if kept.parts.is_empty() => {
+                self.bytes -= kept.bytes;
+                self.lots.remove(&lot);
+            }
             Some(kept) => kept.let_go_of_the_rest(),
             None => {}
         }
@@ -169,6 +191,10 @@ impl Backlog {
 }
 
 impl Kept {
+    fn items(&self) -> impl Iterator<Item = &Item> {
+        self.parts.iter().flat_map(|run| run.span.items())
+    }
+
     fn ranges(&self) -> Parts {
         self.parts.iter().map(range).collect()
     }
@@ -205,8 +231,10 @@ impl Machine {
         for (ix, parts) in keepers {
             let subscriber = self.registry.at(ix);
             let runs: Vec<_> = parts.iter().map(|(first, last)| kept.between(*first..=*last)).collect();
-            runs.iter().for_each(|run| subscriber.queue.keep(run.clone()));
-            subscriber.backlog.keep(id, runs, since);
+            let runs = subscriber.backlog.keep(&kept, runs, since);
+            if subscriber.stream.is_some() {
+                runs.iter().for_each(|run| subscriber.queue.keep(run.clone()));
+            }
             self.retention_due = self.retention_due.min(subscriber.goes_at(since));
             kept_for.push((subscriber.number, Parts::from(parts)));
             self.wake(ix);
@@ -230,13 +258,22 @@ impl Machine {
         }
     }
 
-    /// A new stream begins: with retention ALL its queue holds what is kept, without what is not wanted any more; with
-    /// OWED nothing is kept.
-    pub(crate) fn refresh_backlog(&mut self, ix: SubscriberIx) {
+    /// A new stream begins, with another filter perhaps: with retention ALL its queue holds what is kept and still wanted;
+    /// with OWED nothing is kept.
+    pub(crate) fn refresh_backlog(&mut self, ix: SubscriberIx, refiltered: bool) {
         if !self.registry.at(ix).keeps_all() {
             let lost = self.forget_backlog(ix);
             return self.registry.at(ix).lose(GapCause::Away, lost, &mut self.counters);
         }
+        if refiltered {
+            self.refilter_backlog(ix);
+        }
+        let subscriber = self.registry.at(ix);
+        subscriber.queue = Queue::unbounded(subscriber.backlog.runs());
+    }
+
+    /// Lets go of what is not wanted any more.
+    fn refilter_backlog(&mut self, ix: SubscriberIx) {
         let Self { registry, hooks, .. } = self;
         let subscriber = registry.at(ix);
         subscriber.look_at_hooks(hooks);
@@ -249,13 +286,12 @@ impl Machine {
             };
             subscriber.backlog.shed(|event| !wants(event));
         }
-        subscriber.queue = Queue::unbounded(subscriber.backlog.runs());
         self.record_backlog(ix);
     }
 
     /// The subscriber asks for no backlog any more, or is forgotten.
     pub(crate) fn forget_backlog(&mut self, ix: SubscriberIx) -> Lost {
-        let lost = self.registry.at(ix).backlog.shed(|_| true);
+        let lost = self.registry.at(ix).backlog.clear();
         self.record_backlog(ix);
         lost
     }
@@ -281,7 +317,7 @@ impl Machine {
             let runs = parts.iter().map(|(first, last)| lot.between(*first..=*last));
             let runs: Vec<_> = runs.filter(|run| run.span.len() > 0).collect();
             if !runs.is_empty() {
-                self.registry.at(ix).backlog.keep(lot.position(), runs, since);
+                self.registry.at(ix).backlog.keep(lot, runs, since);
                 holders += 1;
             }
         }

@@ -44,11 +44,17 @@ impl Machine {
         let (mut open, wanted): (Vec<_>, Vec<_>) =
             (subscriber.marks.open().collect(), subscriber.marks.wanted().collect());
         let (number, id, entries) = (subscriber.number, subscriber.id.clone(), open.len() as u64);
-        let owed = open.iter().filter(|slot| !self.lives.at(**slot).alive()).count() as u64;
+        let owed = self.registry.get(ix).map_or(0, |subscriber| self.owed(subscriber) as u64);
         // What a drain has given up goes first: with the last that it still awaits, it would count no more.
         open.sort_by_key(|slot| !self.closings.has_given_up(ix, self.lives.life_ref(*slot)));
         open.into_iter().for_each(|slot| self.close_entry(ix, slot, Outcome::Rejected));
-        wanted.into_iter().for_each(|slot| self.cancel_start(ix, slot));
+        for slot in wanted {
+            if self.lives.at(slot).alive() {
+                self.cancel_start(ix, slot);
+            } else {
+                self.let_go_of_start(ix, slot);
+            }
+        }
         self.forget_backlog(ix);
         self.record(Record::Unsubscribed { subscriber: number });
         self.forget_in_closings(ix);

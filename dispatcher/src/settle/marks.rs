@@ -10,7 +10,7 @@ use super::{
 /// ```text
 ///             start is written          plugin answers            end is written, answered
 ///   want ─────────────────────▶ open ─────────────────▶ settled ─────────────────▶ (nothing)
-///     └─ away or drained, and the life ended ─▶ (nothing)
+///     └─ away or drained, and the life ended, unless retention is ALL ─▶ (nothing)
 /// ```
 #[derive(Debug, Default)]
 pub(crate) struct Marks {

@@ -167,6 +167,9 @@ impl Machine {
             if image.end.is_none() || subscriber.keeps_all() {
                 subscriber.marks.want(slot);
                 holders += 1;
+            } else {
+                let subscriber = subscriber.number;
+                self.record(Record::Closed { subscriber, incarnation }); // whatever it asks for from now on
             }
         }
         self.lives.at_mut(slot).hold(holders);

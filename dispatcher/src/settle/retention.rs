@@ -7,34 +7,38 @@
 //!
 //! With retention ALL the other events that are kept count, too, in time and in bytes. A cut takes the sessions of the
 //! oldest events whole: what is kept of their events and, where such a session has ended, its entry. Of a session that is
-//! alive the entry stays.
+//! alive the entry stays. An event counts with its part of the lot that is in the journal as long as anybody keeps of it.
 //!
 //! Nothing is looked through to find what is too old: lives that have ended stand in the order of their decisions
 //! ([`Lives::ended_after`]), and a subscriber remembers up to where in that order it is owed nothing.
 //!
 //! [`Lives::ended_after`]: super::lives::Lives::ended_after
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
-use hookwire_protocol::v1::{self, RetentionKind};
+use hookwire_protocol::v1::{self, GapCause, RetentionKind};
 
 use super::{
     journal::{RanSeconds, Record, Untold},
     life::Owed,
-    lives::{LifeRef, Slot},
+    lives::{LifeRef, Lives, Slot},
 };
 use crate::{
     drain::Outcome,
     fanout::registry::{Subscriber, SubscriberIx},
     machine::{Machine, Settings},
     queue::{Lost, run::Item},
+    serve::stream::{Due, Turn},
 };
 
 /// A cut for want of room leaves so many parts of what may be kept, less one: each has to look through all of it.
 const CUT: u64 = 8;
+
+/// What is too old in a log goes in so many steps, over the time that it is kept.
+const STEPS: RanSeconds = 1000;
+
+/// So short a line of turns is not looked through.
+const FEW: usize = 64;
 
 /// Entries of one subscriber that expire in one step; the others have their turn a second later.
 const AT_ONCE: u64 = 4096;
@@ -93,11 +97,13 @@ pub(crate) struct Account {
     untold: Untold,
     /// All that ever expired.
     pub(crate) expired: u64,
+    /// Of a log, what is too old goes no earlier: each cut has to look through all of it.
+    cut_again: RanSeconds,
 }
 
 impl Account {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, bytes: 0, passed: 0, untold: Untold::default(), expired: 0 }
+        Self { limits, bytes: 0, passed: 0, untold: Untold::default(), expired: 0, cut_again: 0 }
     }
 
     /// Goes on with what expired and was not told.
@@ -134,7 +140,7 @@ impl Subscriber {
 
     /// All that counts against its limit, in bytes.
     fn kept_bytes(&self) -> u64 {
-        self.account.bytes + self.backlog.size().bytes
+        self.account.bytes + self.backlog.bytes()
     }
 }
 
@@ -179,7 +185,8 @@ impl Machine {
     /// Lets go of what is not kept any longer for this subscriber; says when there will be more.
     fn expire(&mut self, ix: SubscriberIx) -> RanSeconds {
         let mut gone = Untold::default();
-        let next = self.cut(ix, &mut gone).min(self.expire_owed(ix, &mut gone));
+        let cuts = self.registry.at(ix).keeps_all();
+        let next = if cuts { self.cut(ix, &mut gone) } else { self.expire_owed(ix, &mut gone) };
         if gone != Untold::default() {
             self.counters.entries_expired += gone.entries.events;
             self.counters.events_expired += gone.events.events;
@@ -187,6 +194,7 @@ impl Machine {
             account.expired += gone.entries.events;
             account.untold.merge(gone);
             self.registry.at(ix).lost += gone.events.events;
+            self.forget_turns(ix);
             self.record_untold(ix);
             self.wake(ix);
         }
@@ -226,37 +234,78 @@ impl Machine {
 
     /// Lets go of a life that has ended.
     fn expire_life(&mut self, ix: SubscriberIx, slot: Slot, gone: &mut Untold) {
-        let bytes = self.lives.at(slot).owed().map_or(0, |owed| owed.bytes);
-        if self.registry.at(ix).marks.is_open(slot) {
+        let (life, bytes) =
+            (self.lives.life_ref(slot), self.lives.at(slot).owed().map_or(0, |owed| owed.bytes));
+        let subscriber = self.registry.at(ix);
+        if subscriber.marks.is_open(slot) {
             gone.entries.add(bytes);
+            return self.close_entry(ix, slot, Outcome::Rejected);
+        }
+        // It was not handed the start, so it has no entry: start and end are gone. So are the events that wait between them,
+        // since it reads too slowly.
+        gone.events.merge(Lost { events: 2, bytes });
+        let between = subscriber.queue.shed(|event| event.life == life);
+        subscriber.lose(GapCause::QueueFull, between, &mut self.counters);
+        self.let_go_of_start(ix, slot);
+    }
+
+    /// A start is not to be written any more, and its life has ended. With retention ALL a drain counts it as owed.
+    pub(super) fn let_go_of_start(&mut self, ix: SubscriberIx, slot: Slot) {
+        if self.registry.at(ix).keeps_all() {
             self.close_entry(ix, slot, Outcome::Rejected);
         } else {
-            gone.events.merge(Lost { events: 2, bytes }); // it was not handed the start, and so has no entry
             self.cancel_start(ix, slot);
         }
     }
 
-    /// Lets go of the sessions of events that are kept for too long, or take too much room.
+    /// Turns of what nobody is due any more go, once they are most of the line.
+    fn forget_turns(&mut self, ix: SubscriberIx) {
+        let Self { registry, lives, .. } = self;
+        let Subscriber { marks, stream: Some(stream), .. } = registry.at(ix) else { return };
+        let due = marks.open_len() + marks.wanted().count();
+        let is_due = |turn: &Turn| match turn.due {
+            Due::Start(life) | Due::End { life, .. } => lives.get(life).is_some() && marks.holds(life.slot),
+            _ => true,
+        };
+        for line in [&mut stream.first, &mut stream.live] {
+            if line.len() > FEW + 2 * due {
+                line.retain(is_due);
+            }
+        }
+    }
+
+    /// Lets go of the oldest sessions of a log: what is kept of their events, and what is owed of them.
     fn cut(&mut self, ix: SubscriberIx, gone: &mut Untold) -> RanSeconds {
-        let (ran, subscriber) = (self.ran(), self.registry.at(ix));
-        let Some(oldest) = subscriber.backlog.oldest() else { return NEVER };
-        let at = subscriber.goes_at(oldest);
+        let (ran, at) = (self.ran(), self.next_cut(ix));
+        let Self { registry, lives, .. } = self;
+        let subscriber = registry.at(ix);
+        let fits = subscriber.kept_bytes() <= subscriber.account.limits.bytes;
+        let at = if fits { at.max(subscriber.account.cut_again) } else { at };
         if at > ran {
             return at;
         }
-        let cut = Cut::of(subscriber, ran);
-        let lost = subscriber.backlog.shed(|event| cut.takes(event));
+        let cut = Cut::of(subscriber, lives, ran);
+        gone.events.merge(subscriber.backlog.shed(|event| cut.takes(event)));
         subscriber.queue.shed(|event| cut.takes(event));
-        let left = subscriber.backlog.oldest().map_or(NEVER, |oldest| subscriber.goes_at(oldest));
-        gone.events.merge(lost);
+        subscriber.account.cut_again =
+            ran + if cut.is_full() { 1 } else { 1 + subscriber.account.limits.age / STEPS };
+        let again = subscriber.account.cut_again;
         self.record_backlog(ix);
-        for life in cut.lives {
-            let held = self.lives.get(life).is_some_and(|held| !held.alive());
-            if held && self.registry.at(ix).marks.holds(life.slot) {
+        for life in cut.lives.into_values() {
+            let ended = self.lives.get(life).is_some_and(|held| !held.alive());
+            if ended && self.registry.at(ix).marks.holds(life.slot) {
                 self.expire_life(ix, life.slot, gone);
             }
         }
-        left.max(ran + 1)
+        self.next_cut(ix).max(again)
+    }
+
+    /// When the oldest of a log is too old, or at once where there is too much of it.
+    fn next_cut(&mut self, ix: SubscriberIx) -> RanSeconds {
+        let owed = self.first_owed(ix).map(|(_, owed)| owed.since);
+        let subscriber = self.registry.at(ix);
+        let oldest = owed.into_iter().chain(subscriber.backlog.oldest()).min();
+        oldest.map_or(NEVER, |since| subscriber.goes_at(since))
     }
 
     /// Takes of what expired and was not told yet: whoever takes it tells it.
@@ -277,45 +326,80 @@ impl Machine {
     }
 }
 
-/// Which events of a backlog go.
+/// What goes of a log.
+#[derive(Default)]
 struct Cut {
-    /// Of these sessions all.
-    lives: HashSet<LifeRef>,
-    /// Of those that belong to no session, up to this place.
+    /// Of these sessions all, by incarnation.
+    lives: HashMap<u64, LifeRef>,
+    /// Of events that belong to no session, those up to this place.
     through: u64,
 }
 
+/// Something that is kept: an event, or an end with its start.
+struct Entry {
+    position: u64,
+    since: RanSeconds,
+    life: LifeRef,
+    bytes: u64,
+}
+
 impl Cut {
-    /// The sessions of the oldest events, until what is left is young enough and fits, with some room to spare.
-    fn of(subscriber: &Subscriber, ran: RanSeconds) -> Self {
+    /// The oldest sessions, until what is left is young enough and fits, with some room to spare.
+    fn of(subscriber: &Subscriber, lives: &Lives, ran: RanSeconds) -> Self {
         let limits = subscriber.account.limits;
         let mut sizes = HashMap::<_, u64>::new();
-        for (event, _) in subscriber.backlog.items() {
-            *sizes.entry(event.life).or_default() += event.bytes();
+        for entry in subscriber.log(lives) {
+            *sizes.entry(entry.life.incarnation).or_default() += entry.bytes;
         }
         let kept = subscriber.kept_bytes();
         let room = if kept > limits.bytes { limits.bytes - limits.bytes / CUT } else { limits.bytes };
-        let mut cut = Self { lives: HashSet::new(), through: 0 };
-        let mut left = kept;
-        for (event, since) in subscriber.backlog.items() {
-            if left <= room && since.saturating_add(limits.age) > ran {
+        let (mut cut, mut left) = (Self::default(), kept);
+        for Entry { position, since, life, bytes } in subscriber.log(lives) {
+            if (left <= room && since.saturating_add(limits.age) > ran) || cut.is_full() {
                 break;
             }
-            if event.life.incarnation == 0 {
-                left -= event.bytes();
-                cut.through = event.position;
-            } else if cut.lives.insert(event.life) {
-                left -= sizes[&event.life];
+            if life.incarnation == 0 {
+                left = left.saturating_sub(bytes);
+                cut.through = position;
+            } else if cut.lives.insert(life.incarnation, life).is_none() {
+                left = left.saturating_sub(sizes[&life.incarnation]);
             }
         }
         cut
     }
 
+    /// So much goes at once, and no more.
+    fn is_full(&self) -> bool {
+        self.lives.len() as u64 == AT_ONCE
+    }
+
     fn takes(&self, event: &Item) -> bool {
-        if event.life.incarnation == 0 {
-            event.position <= self.through
-        } else {
-            self.lives.contains(&event.life)
+        match event.life.incarnation {
+            0 => event.position <= self.through,
+            incarnation => self.lives.contains_key(&incarnation),
         }
+    }
+}
+
+impl Subscriber {
+    /// All that is kept, in the order in which it happened.
+    fn log<'a>(&'a self, lives: &'a Lives) -> impl Iterator<Item = Entry> + 'a {
+        let event = |(item, since, bytes): (&Item, RanSeconds, u64)| Entry {
+            position: item.position,
+            since,
+            life: item.life,
+            bytes,
+        };
+        let owed = lives.ended_after(self.account.passed).filter(|(_, slot, _)| self.marks.holds(*slot));
+        let owed = owed.filter_map(|(position, slot, life)| {
+            let (owed, life) = (life.owed()?, LifeRef { incarnation: life.incarnation(), slot });
+            Some(Entry { position, since: owed.since, life, bytes: owed.bytes })
+        });
+        let (mut events, mut owed) = (self.backlog.items().map(event).peekable(), owed.peekable());
+        std::iter::from_fn(move || match (events.peek(), owed.peek()) {
+            (Some(event), Some(end)) if end.position < event.position => owed.next(),
+            (Some(_), _) => events.next(),
+            (None, _) => owed.next(),
+        })
     }
 }

@@ -439,13 +439,13 @@ type SubscriberStatus struct {
 	QueuedBytes uint64 `protobuf:"varint,6,opt,name=queued_bytes,json=queuedBytes,proto3" json:"queued_bytes,omitempty"`
 	// Sessions whose start it was handed and whose end is not settled.
 	Open uint64 `protobuf:"varint,7,opt,name=open,proto3" json:"open,omitempty"`
-	// Those of them that are decided: ends that are due.
+	// Ends that are decided and due: of those, and with retention ALL of sessions whose start still waits.
 	Owed uint64 `protobuf:"varint,8,opt,name=owed,proto3" json:"owed,omitempty"`
 	// Since its last Ack, in milliseconds; absent where none came yet.
 	LastAckMs *uint64 `protobuf:"varint,9,opt,name=last_ack_ms,json=lastAckMs,proto3,oneof" json:"last_ack_ms,omitempty"`
 	// Deliveries that were acknowledged.
 	Acked uint64 `protobuf:"varint,10,opt,name=acked,proto3" json:"acked,omitempty"`
-	// Events that were lost to it, and told as a Gap.
+	// Events that were lost to it, and told as a Gap, or in a Welcome.
 	Lost uint64 `protobuf:"varint,11,opt,name=lost,proto3" json:"lost,omitempty"`
 	// Deliveries whose answer did not come within the ack timeout.
 	TimedOut uint64 `protobuf:"varint,12,opt,name=timed_out,json=timedOut,proto3" json:"timed_out,omitempty"`

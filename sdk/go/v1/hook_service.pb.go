@@ -144,7 +144,7 @@ const (
 	BatchKind_BATCH_KIND_LIVE BatchKind = 1
 	// Starts of sessions that were alive when the plugin came.
 	BatchKind_BATCH_KIND_ANNOUNCED BatchKind = 2
-	// Owed from an earlier stream, or written again after a RETRY.
+	// Owed from an earlier stream, kept while there was none, or written again after a RETRY.
 	BatchKind_BATCH_KIND_REDELIVERED BatchKind = 3
 )
 

@@ -32,6 +32,20 @@ pub(crate) struct Image {
 }
 
 impl Image {
+    /// What an older program wrote down without its place stands before everything else, starts by age, ends by decision.
+    pub(crate) fn place_what_has_no_place(&mut self) {
+        let mut places = 1..;
+        let mut place = |position: &mut u64| {
+            if *position == 0 {
+                *position = places.next().unwrap_or(u64::MAX);
+            }
+        };
+        self.lives.values_mut().for_each(|life| place(&mut life.position));
+        let mut ends: Vec<_> = self.lives.values_mut().filter_map(|life| life.end.as_mut()).collect();
+        ends.sort_by_key(|end| end.decided);
+        ends.into_iter().for_each(|end| place(&mut end.position));
+    }
+
     /// The last place in the order of all things that is in it.
     pub(crate) fn last_position(&self) -> u64 {
         let ends = self.lives.values().filter_map(|life| life.end.as_ref()).map(|end| end.position);

@@ -9,7 +9,8 @@ use prost::{
     encoding::{decode_key, decode_varint},
 };
 
-use super::image::{EndImage, Image, LifeImage};
+use super::image::{EndImage, Image, LifeImage, LotImage};
+use crate::settle::backlog::LotId;
 
 /// The number of `EventBatch.events`.
 const EVENTS: u32 = 4;
@@ -24,6 +25,17 @@ pub(crate) fn contradictions(image: &Image) -> Vec<String> {
         wrong.extend(why.map(|why| format!("lives: {incarnation}: {why}")));
         let why = life.end.as_ref().and_then(|end| end_is_wrong(*incarnation, end));
         wrong.extend(why.map(|why| format!("ends: {incarnation}: {why}")));
+    }
+    for (id, lot) in &image.lots {
+        let why = lot_is_wrong(*id, lot);
+        wrong.extend(why.map(|why| format!("lots: {id}: {why}")));
+    }
+    for ((lot, subscriber), parts) in &image.kept {
+        let places = image.lots.get(lot).map_or(&[][..], |lot| &lot.positions);
+        let there = |place: &u64| places.binary_search(place).is_ok();
+        if !parts.iter().all(|(first, last)| first <= last && there(first) && there(last)) {
+            wrong.push(format!("kept: {lot}, {subscriber}: it has no such events"));
+        }
     }
     wrong
 }
@@ -75,6 +87,15 @@ fn subscribers(image: &Image, wrong: &mut Vec<String>) {
             wrong.push(format!("subscribers: {number}: {id:?} for the second time"));
         }
     }
+}
+
+fn lot_is_wrong(id: LotId, lot: &LotImage) -> Option<String> {
+    let Some(events) = elements(&lot.events) else { return Some("its events cannot be read".to_owned()) };
+    if events.len() != lot.positions.len() {
+        return Some(format!("{} events have {} places", events.len(), lot.positions.len()));
+    }
+    let in_order = lot.positions.is_sorted_by(|one, next| one < next) && lot.positions.first() == Some(&id);
+    (!in_order).then(|| "its places are others".to_owned())
 }
 
 fn life_is_wrong(image: &Image, incarnation: u64, life: &LifeImage) -> Option<String> {

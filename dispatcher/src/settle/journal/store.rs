@@ -54,8 +54,8 @@ use self::{
 use super::{RanSeconds, Record, image::Image};
 use crate::{config::Durability, crash};
 
-/// The version of the tables and of what their rows mean.
-const FORMAT: u32 = 1;
+/// The version of the tables and of what their rows mean. 2: what retention ALL keeps, and the places of starts and ends.
+const FORMAT: u32 = 2;
 
 /// Pages that redb keeps in memory, in bytes: the Image is the working copy, and commits touch few pages.
 const CACHE_BYTES: usize = 32 << 20;
@@ -269,7 +269,8 @@ impl Store {
         let entries = transaction.open_table(tables::ENTRIES)?.len()?;
         let ended = transaction.open_table(tables::ENDED)?.len()?;
         let emitters = transaction.open_table(tables::EMITTERS)?.len()?;
-        Ok(self.tally.bytes() + entries * tables::ENTRY_BYTES + (ended + emitters) * tables::NAMED_BYTES)
+        let named = ended + emitters + transaction.open_table(tables::KEPT)?.len()?;
+        Ok(self.tally.bytes() + entries * tables::ENTRY_BYTES + named * tables::NAMED_BYTES)
     }
 }
 

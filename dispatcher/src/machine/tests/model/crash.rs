@@ -55,9 +55,13 @@ impl Model {
             self.unsettle(*ix, *life)?;
         }
         // A start that was handed to nobody cancels out with its end.
-        let lives = &self.lives;
-        for plugin in self.plugins.values_mut() {
-            plugin.wanted.retain(|life| lives[life].end.is_none());
+        for ix in self.plugins.keys().copied().collect::<Vec<_>>() {
+            let over = |life: &u64| self.lives[life].end.is_some();
+            let over: Vec<_> = self.plugins[&ix].wanted.iter().copied().filter(over).collect();
+            for life in over {
+                self.settles(ix, life);
+                self.plugins.get_mut(&ix).unwrap().wanted.remove(&life);
+            }
         }
         Ok(())
     }

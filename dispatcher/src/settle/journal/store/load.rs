@@ -54,6 +54,7 @@ pub(super) fn load(transaction: &WriteTransaction, meta: &Meta) -> Result<Loaded
     loaded.lives(transaction)?;
     loaded.ends(transaction)?;
     loaded.entries(transaction)?;
+    loaded.image.place_what_has_no_place();
     loaded.lots(transaction)?;
     loaded.kept(transaction)?;
     Ok(loaded)

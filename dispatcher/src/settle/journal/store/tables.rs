@@ -31,7 +31,7 @@ pub(super) const KEPT: TableDefinition<'_, (LotId, SubscriberNumber), Row> = Tab
 /// The size of a row in `entries`, in bytes.
 pub(super) const ENTRY_BYTES: u64 = 13;
 
-/// About the size of a row in `ended` or `emitters`, in bytes: a name and little else.
+/// About the size of a row in `ended`, `emitters` or `kept`, in bytes: a name or some places, and little else.
 pub(super) const NAMED_BYTES: u64 = 64;
 
 /// Names in `meta`; the ones without a field in [`Meta`] are written as they grow.
@@ -94,7 +94,7 @@ impl Meta {
     /// What it says once the ledger is opened another time.
     pub(super) fn next_epoch(self) -> Result<Self, redb::Error> {
         match self.epoch.checked_add(1) {
-            Some(epoch) => Ok(Self { epoch, ..self }),
+            Some(epoch) => Ok(Self { format: FORMAT.into(), epoch, ..self }),
             None => Err(redb::Error::Corrupted("meta: epoch: there is none after this one".to_owned())),
         }
     }

@@ -142,7 +142,7 @@ export const BatchKind = {
   LIVE: "BATCH_KIND_LIVE",
   /** ANNOUNCED - Starts of sessions that were alive when the plugin came. */
   ANNOUNCED: "BATCH_KIND_ANNOUNCED",
-  /** REDELIVERED - Owed from an earlier stream, or written again after a RETRY. */
+  /** REDELIVERED - Owed from an earlier stream, kept while there was none, or written again after a RETRY. */
   REDELIVERED: "BATCH_KIND_REDELIVERED",
   UNRECOGNIZED: "UNRECOGNIZED",
 } as const;
