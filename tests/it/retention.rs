@@ -238,6 +238,27 @@ async fn of_a_log_that_is_too_large_the_sessions_of_the_oldest_events_go_whole()
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_asks_for_less_again_is_handed_nothing_of_what_is_over() {
+    let world = World::new();
+    let mut gateway = world.gateway("gw").await;
+    let mut plugin = keeper(&world).await;
+    plugin.expect_caught_up().await;
+    plugin.cut();
+    gateway.start("over").await;
+    gateway.message("over", "kept until now").await;
+    gateway.end("over", SessionEndReason::New).await;
+    gateway.start("alive").await;
+    at_rest().await;
+    assert_eq!(world.subscriber("audit").await.owed, 1);
+
+    let mut plugin = world.plugin("audit").connect().await;
+    assert_eq!(plugin.expect_gap(GapCause::Away).await.count, 1);
+    plugin.expect_caught_up().await;
+    plugin.expect_start("alive").await;
+    assert_eq!(world.subscriber("audit").await.owed, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_expires_during_a_drain_counts_as_rejected() {
     let world = keeping(Duration::from_secs(2));
     let (_gateway, mut plugin) = saw(&world, &["s1"]).await;

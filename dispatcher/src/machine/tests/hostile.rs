@@ -5,7 +5,8 @@ use std::time::Duration;
 use hookwire_protocol::{
     hook,
     v1::{
-        Ack, AckException, AckStatus, GatewayEvent, Publish, SessionRef, attach_request, subscribe_request,
+        Ack, AckException, AckStatus, GatewayEvent, Publish, Retention, RetentionKind, SessionRef,
+        attach_request, subscribe_request,
     },
 };
 
@@ -175,4 +176,37 @@ fn what_an_end_took_along_is_counted_where_the_stop_overtakes_it() {
     let taken_along = machine.counters.deliveries - written;
     machine.farewell(Now::default(), &Default::default());
     assert_eq!(machine.counters.deliveries_lost, 400 - 1 - taken_along);
+}
+
+/// The journal keeps a lot whole for whoever keeps anything of it.
+#[test]
+fn a_subscriber_that_keeps_little_of_each_lot_is_charged_for_the_lots() {
+    let mut machine = machine();
+    let retention =
+        |max_bytes| Some(Retention { kind: RetentionKind::All.into(), max_bytes, ..Retention::default() });
+    let (wide, narrow) = (StreamId(0), StreamId(1));
+    subscribe(&mut machine, wide, subscribe_request::Hello { retention: retention(0), ..Default::default() });
+    let hooks = vec!["rare".to_owned()];
+    let hello = subscribe_request::Hello {
+        subscriber_id: "narrow".into(),
+        hooks,
+        retention: retention(100_000),
+        ..Default::default()
+    };
+    machine.subscribe(Now::default(), narrow, &hello).expect("it may subscribe");
+    for lot in 0..40 {
+        let session = lot.to_string();
+        let mut events = vec![event("often", &session); 99];
+        events.push(event("rare", &session));
+        publish(&mut machine, lot * 100 + 1, events);
+        machine.tick(Now { mono: Duration::from_secs(lot), ..Now::default() });
+        pull(&mut machine, wide);
+        let through_seq = machine.registry.at(0).stream.as_ref().expect("it is there").next_seq() - 1;
+        machine.ack(Now::default(), wide, &Ack { through_seq, exceptions: vec![] });
+    }
+    let narrow = machine.registry.find("narrow").expect("it is known");
+    let backlog = &machine.registry.at(narrow).backlog;
+    assert!(backlog.bytes() <= 100_000, "{} bytes of lots", backlog.bytes());
+    assert!(backlog.size().bytes < backlog.bytes() / 50, "{:?}", backlog.size());
+    assert!(machine.counters.events_expired > 0);
 }

@@ -229,3 +229,26 @@ impl Image {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_place_stands_before_what_has_one() {
+        let life = |decided: RanSeconds, position| LifeImage {
+            gateway: 0,
+            start: Bytes::new(),
+            wanted: Box::default(),
+            started: 0,
+            position,
+            end: Some(EndImage { event: Bytes::new(), reason: SessionEndReason::Lost, decided, position }),
+        };
+        let mut image =
+            Image { lives: [(1, life(9, 0)), (2, life(3, 0)), (3, life(1, 50))].into(), ..Image::default() };
+        image.place_what_has_no_place();
+        let end = |life: &LifeImage| life.end.as_ref().map(|end| end.position);
+        let places: Vec<_> = image.lives.values().map(|life| (life.position, end(life))).collect();
+        assert_eq!(places, [(1, Some(4)), (2, Some(3)), (50, Some(50))]);
+    }
+}
