@@ -124,6 +124,7 @@ async fn without_an_effect_log_it_says_what_it_cannot_judge() {
     let report = line::parse(&ended.stdout[0]);
     let counts = ["passed", "failed", "cannot_judge"].map(|count| report[count].as_u64().unwrap());
     assert_eq!((ended.code(), counts), (Some(0), [0, 0, 1]), "{report:#}");
+    verify(&["life"], &["--strict"], &listen).await.expect(1, "1 of 1 scenarios cannot be judged in full");
 }
 
 #[tokio::test]

@@ -51,12 +51,13 @@ const EX_PROTOCOL = 76;
 
 /**
  * The end of a program whose plugin cannot go on: `await plugin.run().catch(leave)`. Being displaced or refused is
- * one line on stderr and exit code 76; any other error is thrown on.
+ * one line on stderr and exit code 76; so is a wrong address, with exit code 1. Any other error is thrown on.
  */
 export function leave(error: unknown): void {
-  if (!(error instanceof Displaced || error instanceof Refused)) throw error;
+  const said = error instanceof Displaced || error instanceof Refused;
+  if (!said && !(error instanceof InvalidAddress)) throw error;
   console.error(`hookwire: ${error.message}`);
-  process.exitCode = EX_PROTOCOL;
+  process.exitCode = said ? EX_PROTOCOL : 1;
 }
 
 /** Statuses with which a dispatcher understood, and said no. Any other is one of a transport, or of nobody there. */

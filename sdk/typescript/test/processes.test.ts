@@ -90,7 +90,7 @@ describe("hello", () => {
   it("says clearly what is no address", async (t) => {
     const hello = example(t, "hello", [], { HOOKWIRE_ADDR: "nowhere" });
     await hello.end(1);
-    assert.match(hello.stderr.join("\n"), /InvalidAddress: "nowhere" is no address: write host:port/);
+    assert.match(hello.stderr.join("\n"), /^hookwire: "nowhere" is no address: write host:port/m);
   });
 });
 

@@ -29,27 +29,41 @@ pub(super) struct Line {
 
 /// All lines, each with where it ends, in bytes.
 #[derive(Debug)]
-pub(super) struct Effects(Vec<(u64, Line)>);
+pub(super) struct Effects {
+    lines: Vec<(u64, Line)>,
+    /// Lines that cannot be read, by their number, and why.
+    faulty: Vec<String>,
+}
 
 impl Effects {
-    /// Reads a log; `None` where the plugin writes none. What is no line of ours is not there.
+    /// Reads a log; `None` where the plugin writes none.
     pub(super) fn read(path: &Path) -> Option<Self> {
         let text = fs::read_to_string(path).ok()?;
+        let mut effects = Self { lines: Vec::new(), faulty: Vec::new() };
         let mut end = 0;
-        let lines = text.split_inclusive('\n').filter_map(|line| {
+        for (number, line) in (1..).zip(text.split_inclusive('\n')) {
             end += line.len() as u64;
-            Some((end, serde_json::from_str(line).ok()?))
-        });
-        Some(Self(lines.collect())).filter(|effects: &Self| !effects.0.is_empty())
+            match serde_json::from_str(line) {
+                Ok(line) => effects.lines.push((end, line)),
+                Err(_) if !line.ends_with('\n') => {} // it is being written
+                Err(error) => effects.faulty.push(format!("line {number}, {error}")),
+            }
+        }
+        (end > 0).then_some(effects)
+    }
+
+    /// What cannot be read, and why.
+    pub(super) fn faulty(&self) -> &[String] {
+        &self.faulty
     }
 
     /// All lines, in order.
     pub(super) fn lines(&self) -> impl Iterator<Item = &Line> {
-        self.0.iter().map(|(_, line)| line)
+        self.lines.iter().map(|(_, line)| line)
     }
 
     fn events(&self) -> impl Iterator<Item = (&str, u64, &Line)> {
-        self.0.iter().filter_map(|(end, line)| Some((line.event_id.as_deref()?, *end, line)))
+        self.lines.iter().filter_map(|(end, line)| Some((line.event_id.as_deref()?, *end, line)))
     }
 
     /// How many events took effect, and which did more than once.
@@ -124,7 +138,7 @@ mod tests {
             changed: *changed,
             ..Default::default()
         };
-        Effects((1..).zip(lines.iter().map(line)).collect())
+        Effects { lines: (1..).zip(lines.iter().map(line)).collect(), faulty: Vec::new() }
     }
 
     #[test]

@@ -65,6 +65,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 
+    /// Fail, too, where something cannot be judged for want of an effect log
+    #[arg(long)]
+    strict: bool,
+
     /// How long the plugin may keep the kit waiting without a sign of life
     #[arg(long, value_name = "DUR", default_value = "30s", value_parser = humantime::parse_duration)]
     patience: Duration,
@@ -101,9 +105,11 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         written.map_err(|error| Exit::Fault.because(format!("{}: {error}", file.display())))?;
     }
     term::print(&if args.json { report.json() } else { report.table() })?;
-    match report.count(Verdict::Fail) {
-        0 => Ok(()),
-        failed => Err(Exit::Fault.because(format!("{failed} of {} scenarios failed", report.0.len()))),
+    match (report.count(Verdict::Fail), report.count(Verdict::CannotJudge)) {
+        (0, unjudged) if unjudged > 0 && args.strict => Err(Exit::Fault
+            .because(format!("{unjudged} of {} scenarios cannot be judged in full", report.0.len()))),
+        (0, _) => Ok(()),
+        (failed, _) => Err(Exit::Fault.because(format!("{failed} of {} scenarios failed", report.0.len()))),
     }
 }
 
@@ -147,7 +153,10 @@ async fn play(scenario: &Scenario, command: &[String], patience: Duration) -> Re
 async fn act(scenario: &Scenario, command: &[String], patience: Duration) -> Result<Findings, Halt> {
     let mut stage = Stage::set(command, patience).await?;
     match (scenario.play)(&mut stage).await {
-        Ok(()) => hold_throughout(&mut stage),
+        Ok(()) => {
+            stage.log_begins().await;
+            hold_throughout(&mut stage);
+        }
         Err(Halt::Found) => {}
         Err(broken) => return Err(broken),
     }

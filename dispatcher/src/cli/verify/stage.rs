@@ -53,7 +53,10 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 /// How often files and processes are looked at: they do not call.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How much longer than that a plugin is waited for that goes on and on.
+/// How long an effect log may take to begin, behind the last answer.
+const LATE: Duration = Duration::from_secs(2);
+
+/// How many times its patience a plugin is waited for that goes on and on.
 const PATIENCES: u32 = 4;
 
 /// Why a scenario goes no further.
@@ -237,6 +240,16 @@ impl Stage {
             sleep(LOOK).await;
         }
         true
+    }
+
+    /// A log that begins only behind the answers tells of that: it is waited for, though not for long.
+    pub(super) async fn log_begins(&self) {
+        let begun = async {
+            while self.effects().is_none() {
+                sleep(LOOK).await;
+            }
+        };
+        let _ = timeout(LATE, begun).await;
     }
 
     /// The effect log so far.

@@ -22,16 +22,18 @@ def resolve(given: str | None) -> str:
 
     Raises InvalidAddress.
     """
-    return parse(given or os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS)
+    if given:
+        return parse(given)
+    return parse(os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS, f"{ADDRESS_VARIABLE}: ")
 
 
-def parse(text: str) -> str:
-    """Checks an address, `host:port` or `unix:/path`. Raises InvalidAddress."""
+def parse(text: str, where: str = "") -> str:
+    """Checks an address, `host:port` or `unix:/path`, that stands there. Raises InvalidAddress."""
     if text.startswith("unix:"):
         if text == "unix:":
-            raise InvalidAddress(text)
+            raise InvalidAddress(text, where)
         return text
     match = _HOST_AND_PORT.fullmatch(text)
     if match is None or int(match["port"]) > _LAST_PORT:
-        raise InvalidAddress(text)
+        raise InvalidAddress(text, where)
     return text

@@ -8,16 +8,22 @@ import grpc
 class HookwireError(Exception):
     """Any of the errors below. A lost connection is none: that one is dialled again."""
 
+    exit_code = 1
+    """What a program ends with for it."""
+
 
 class InvalidAddress(HookwireError, ValueError):
     """A text that is no address."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(f"{text!r} is no address: write host:port, [v6]:port or unix:/path")
+    def __init__(self, text: str, where: str = "") -> None:
+        super().__init__(f"{where}{text!r} is no address: write host:port, [v6]:port or unix:/path")
 
 
 class Refused(HookwireError):
     """The dispatcher does not want this plugin as it is; asking again would not help."""
+
+    exit_code = 76
+    """`EX_PROTOCOL`, so that a supervisor can tell it from a crash."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"refused by the dispatcher: {code}: {text}")
@@ -29,7 +35,7 @@ class Displaced(HookwireError):
     """Another process runs under this plugin's name now. Coming back would displace it in turn."""
 
     exit_code = 76
-    """What a program ends with for it: `EX_PROTOCOL`, so that a supervisor can tell it from a crash."""
+    """`EX_PROTOCOL`, as for Refused."""
 
     def __init__(self, text: str = "") -> None:
         super().__init__(f"displaced by another process of the same name{': ' if text else ''}{text}")

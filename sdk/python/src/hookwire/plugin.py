@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Literal, TypeAlias, TypeVar
 
 from hookwire.address import resolve
-from hookwire.errors import Displaced
+from hookwire.errors import HookwireError
 from hookwire.link import Dial, dialer
 from hookwire.routes import Author, DrainHandler, Handler, Routes, SweepHandler
 from hookwire.run import Life
@@ -149,14 +149,14 @@ class Plugin:
     def run(self) -> None:
         """The whole of a program: `serve`, until SIGTERM or SIGINT.
 
-        Displaced ends the program with status 76, and a line on stderr. Raises InvalidAddress and Refused as `serve`
-        does. Only in the main thread.
+        Displaced and Refused end the program with status 76, InvalidAddress with 1, and a line on stderr. Only in the
+        main thread.
         """
         try:
             asyncio.run(self._run())
-        except Displaced as displaced:
-            print(f"{self.name}: {displaced}", file=sys.stderr)  # noqa: T201 - a program's last words
-            raise SystemExit(Displaced.exit_code) from None
+        except HookwireError as error:
+            print(f"{self.name}: {error}", file=sys.stderr)  # noqa: T201 - a program's last words
+            raise SystemExit(error.exit_code) from None
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

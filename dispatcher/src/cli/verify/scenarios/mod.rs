@@ -137,6 +137,8 @@ pub(super) fn hold_throughout(stage: &mut Stage) {
         format!("{declined} RETRY or REJECT, {invented} streams on which more was answered than handed over");
     stage.findings.check(Rule::Acknowledge, answered, declined + invented == 0, seen);
 
+    let faulty = effects.as_ref().map(|it| listed(it.faulty(), "lines of the effect log cannot be read"));
+    stage.findings.check_effects(Rule::Persist, "the effect log is JSON, line by line", faulty);
     let early = effects
         .as_ref()
         .map(|it| listed(&it.answered_early(&record), "were answered before they took effect"));
