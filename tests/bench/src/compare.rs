@@ -3,7 +3,9 @@
 use std::{env, error::Error, fs};
 
 use clap::Parser as _;
-use hookwire_bench::{args::Args, case::Bench, report, results::Results, role, runner, runs, summary};
+use hookwire_bench::{
+    args::Args, case::Bench, report, results::Results, role, runner, runs, rust_plugin, summary,
+};
 use mimalloc::MiMalloc;
 
 /// The `hookwire` binary's own, in every process of every contender.
@@ -14,6 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<_> = env::args().skip(1).collect();
     match words.as_slice() {
         [first, json] if first == role::ARGUMENT => role::play(json),
+        [first, plugin @ ..] if first == rust_plugin::ARGUMENT => rust_plugin::play(plugin),
         words if words.iter().any(|word| word == "--bench") => compare(&Args::parse()),
         _ => Ok(()),
     }

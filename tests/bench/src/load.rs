@@ -21,6 +21,9 @@ pub const EVENT_BYTES: u32 = 246;
 /// The JSON of an ordinary event, in bytes.
 pub const JSON_BYTES: usize = 180;
 
+/// Sessions that the events belong to, where their number is not what is measured.
+pub const SESSIONS: u64 = 16;
+
 /// What is to be carried.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Load {

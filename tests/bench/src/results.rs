@@ -104,6 +104,8 @@ pub enum Scenario {
     Ledger,
     /// What the journal costs.
     Durability,
+    /// Throughput with the SDKs' plugins, beside generated code alone.
+    Sdks,
 }
 
 /// The tokio flavour on both sides.
@@ -221,6 +223,7 @@ impl fmt::Display for Scenario {
             Self::Growth => "growth",
             Self::Ledger => "ledger",
             Self::Durability => "durability",
+            Self::Sdks => "sdks",
         })
     }
 }

@@ -7,12 +7,10 @@ mod throughput;
 use crate::{
     case::{Bench, Case},
     durability, emit, growth, isolation, ledger,
+    load::SESSIONS,
     results::{Row, Runtime},
-    stock,
+    sdks, stock,
 };
-
-/// Sessions of a throughput or a latency run.
-const SESSIONS: u64 = 16;
 
 /// Every case that was asked for, in the order in which a reader wants the rows.
 pub fn cases(bench: &Bench) -> Vec<Box<dyn Case>> {
@@ -26,6 +24,7 @@ pub fn cases(bench: &Bench) -> Vec<Box<dyn Case>> {
         growth::cases(bench),
         ledger::cases(bench),
         durability::cases(bench),
+        sdks::cases(bench),
     ];
     all.into_iter().flatten().filter(|case| is_wanted(&name(&case.row()), &bench.settings.only)).collect()
 }

@@ -1,4 +1,4 @@
-// A plugin in stock grpc-js that counts: plugin.mjs batches|events ADDR DELIVERIES PROTO_FOLDER…
+// A plugin in stock grpc-js that counts: plugin.mjs PROTO_FOLDER PROTO_FOLDER batches|events ADDR DELIVERIES
 //
 // `batches` speaks hookwire.v1.HookService and acknowledges each message once; `events` speaks
 // hookwire.bench.peers.PerEvent, a message and an ack for each event. What it says on stdout are the words of
@@ -8,10 +8,10 @@ import { randomUUID } from "node:crypto";
 import grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 
-const [form, address, wanted, ...includeDirs] = process.argv.slice(2);
+const [hookwire, peers, form, address, wanted] = process.argv.slice(2);
 
 // As in the quick start of grpc-js.
-const loader = { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true, includeDirs };
+const loader = { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true, includeDirs: [hookwire, peers] };
 
 const say = (line) => console.log(JSON.stringify(line));
 
