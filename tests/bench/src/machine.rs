@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, fs, process::Command, thread};
 use crate::results::Machine;
 
 /// What is asked for its version, and how.
-const PROGRAMS: [(&str, &[&str]); 5] = [
+const PROGRAMS: [(&str, &[&str]); 6] = [
     ("rustc", &["rustc", "--version"]),
     ("nats-server", &["nats-server", "--version"]),
     ("redis-server", &["redis-server", "--version"]),
     ("python", &["python3", "--version"]),
     ("node", &["node", "--version"]),
+    ("go", &["go", "env", "GOVERSION"]),
 ];
 
 /// The lock file decides what the contenders are made of.
@@ -53,7 +54,9 @@ fn printed(command: &[&str]) -> Option<String> {
 fn version_in(text: &str) -> Option<String> {
     let is_version =
         |word: &&str| word.contains('.') && word.starts_with(|first: char| first.is_ascii_digit());
-    let words = text.split_whitespace().map(|word| word.trim_start_matches("v=").trim_start_matches('v'));
+    let words = text
+        .split_whitespace()
+        .map(|word| word.trim_start_matches("v=").trim_start_matches('v').trim_start_matches("go"));
     words.into_iter().find(is_version).map(str::to_owned)
 }
 

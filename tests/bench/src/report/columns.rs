@@ -5,7 +5,10 @@ use super::{
     rows::{Key, Rows, dispatcher_cpu, ratio, total_cpu},
     table::Table,
 };
-use crate::results::{Metric, Row, Runtime, Spread};
+use crate::{
+    results::{Metric, Row, Runtime, Spread},
+    sdks::SDKS,
+};
 
 /// A heading, and how a row fills the cell below it.
 pub type Column = (&'static str, fn(Rows<'_>, &Row) -> String);
@@ -66,6 +69,17 @@ pub const P50_OF_OURS: Column =
 /// The p50 beside the limit.
 pub const P50_OF_RAW: Column = ("of raw TCP's", |rows, row| share(rows, row, names::RAW_TCP, Metric::P50Us));
 
+/// The rate beside that of generated code in the same language.
+pub const RATE_OF_GENERATED: Column =
+    ("of generated code's", |rows, row| of_generated(rows, row, Metric::DeliveriesPerSecond));
+/// The plugin's CPU beside that of generated code in the same language.
+pub const CPU_OF_GENERATED: Column =
+    ("of generated code's", |rows, row| of_generated(rows, row, Metric::ConsumerCpuNs));
+/// How many cores a plugin kept busy.
+pub const PLUGIN_CORES: Column = ("the plugin", |_, row| cores(row, Metric::ConsumerCpuNs));
+/// How many cores the dispatcher kept busy, with the gateway that it is in.
+pub const DISPATCHER_CORES: Column = ("gateway and dispatcher", |_, row| cores(row, Metric::ProducerCpuNs));
+
 /// How long a drain took.
 pub const DRAIN: Column = ("time", |_, row| middle(row, Metric::DrainMs, millis));
 /// Its extremes.
@@ -79,7 +93,6 @@ pub const DRAIN_EACH: Column = ("a delivery", |_, row| {
 pub const DRAIN_OF_OURS: Column =
     ("of Hookwire's", |rows, row| share(rows, row, names::DAEMON, Metric::DrainMs));
 
-/// What a subscriber's memory of a session takes.
 /// What a session takes.
 pub const SESSION_BYTES: Column = ("a session", |_, row| middle(row, Metric::BytesPerSession, figure::bytes));
 /// What the process took at its largest.
@@ -155,6 +168,19 @@ fn share(rows: Rows<'_>, row: &Row, of: &str, metric: Metric) -> String {
     }
     let theirs = rows.median(Key::of(row).to(of), metric);
     written(ratio(median(row, metric), theirs), figure::times)
+}
+
+/// Generated code is not compared with itself.
+fn of_generated(rows: Rows<'_>, row: &Row, metric: Metric) -> String {
+    let sdk = SDKS.iter().find(|sdk| sdk.handlers.iter().any(|form| sdk.row(form) == row.contender));
+    let generated = sdk.and_then(|sdk| rows.median(Key::of(row).to(&sdk.generated()), metric));
+    written(ratio(median(row, metric), generated), figure::times)
+}
+
+/// CPU time for each second of the run.
+fn cores(row: &Row, of: Metric) -> String {
+    let busy = median(row, of).zip(median(row, Metric::DeliveriesPerSecond));
+    busy.map(|(nanoseconds, rate)| format!("{:.2}", nanoseconds * rate / 1e9)).unwrap_or_default()
 }
 
 fn written(value: Option<f64>, write: fn(f64) -> String) -> String {

@@ -1,4 +1,4 @@
-//! From a run's results to `docs/benchmarks.md` and its charts.
+//! From a run's results to `docs/benchmarks.md` and its charts; what has a page of its own is written the same way.
 //!
 //! ```text
 //! results ─▶ rows ─▶ targets ─▶ verdicts ─┐
@@ -20,7 +20,7 @@ pub mod verdict;
 use std::{fs, io, path::Path};
 
 use self::pictures::{Picture, pictures};
-use crate::results::{Results, Scenario};
+use crate::results::{Results, Row, Scenario};
 
 /// The page's prose. A line `{{name}}` stands for a section, `{{picture name}}` for a chart.
 const PAGE: &str = include_str!("page.md");
@@ -28,21 +28,30 @@ const PAGE: &str = include_str!("page.md");
 /// The same, of what the journal costs.
 const JOURNAL: &str = include_str!("journal.md");
 
+/// The same, of what the SDKs cost.
+const SDKS: &str = include_str!("sdks.md");
+
+/// Scenarios that have a page to themselves: its name, and its prose.
+const OF_THEIR_OWN: [(Scenario, &str, &str); 2] =
+    [(Scenario::Durability, "journal.md", JOURNAL), (Scenario::Sdks, "sdks.md", SDKS)];
+
 /// The folder of the charts, beside the page.
 const FOLDER: &str = "benchmarks";
 
-/// Writes what was measured into this folder: `journal.md`, and `benchmarks.md` with `benchmarks/*.svg`. What was not
-/// measured at all stays as it was.
+/// Writes what was measured into this folder: `journal.md`, `sdks.md`, and `benchmarks.md` with `benchmarks/*.svg`. What was
+/// not measured at all stays as it was.
 ///
 /// # Errors
 /// The folder cannot be written.
 pub fn write(results: &Results, docs: &Path) -> io::Result<()> {
-    let (journal, others): (Vec<_>, Vec<_>) =
-        results.rows.iter().partition(|row| row.scenario == Scenario::Durability);
-    if !journal.is_empty() {
-        fs::write(docs.join("journal.md"), page(JOURNAL, results, &[]))?;
+    let has = |scenario| results.rows.iter().any(|row| row.scenario == scenario);
+    for (scenario, file, template) in OF_THEIR_OWN {
+        if has(scenario) {
+            fs::write(docs.join(file), page(template, results, &[]))?;
+        }
     }
-    if others.is_empty() { Ok(()) } else { write_comparison(results, docs) }
+    let is_compared = |row: &Row| OF_THEIR_OWN.iter().all(|(scenario, ..)| row.scenario != *scenario);
+    if results.rows.iter().any(is_compared) { write_comparison(results, docs) } else { Ok(()) }
 }
 
 /// Charts of an earlier run that are none any more go.

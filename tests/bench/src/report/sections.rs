@@ -2,15 +2,16 @@
 
 use super::{
     columns::{
-        ALL_CPU, BOOT, Column, DISPATCHER_CPU, DISPATCHER_CPU_RANGE, DRAIN, DRAIN_EACH, DRAIN_OF_OURS,
-        DRAIN_RANGE, JOURNAL, KILLED_BOOT, MIDDLE_CPU, P50, P50_OF_OURS, P50_OF_RAW, P50_RANGE, P99,
-        P99_RANGE, P999, PAIRS, PEAK, PLUGIN_CPU, PRODUCER_CPU, RATE, RATE_OF_OURS, RATE_OF_RAW, RATE_RANGE,
-        RUNTIME, SESSION_BYTES, SESSIONS, SUBSCRIBERS, WHO, table,
+        ALL_CPU, BOOT, CPU_OF_GENERATED, Column, DISPATCHER_CORES, DISPATCHER_CPU, DISPATCHER_CPU_RANGE,
+        DRAIN, DRAIN_EACH, DRAIN_OF_OURS, DRAIN_RANGE, JOURNAL, KILLED_BOOT, MIDDLE_CPU, P50, P50_OF_OURS,
+        P50_OF_RAW, P50_RANGE, P99, P99_RANGE, P999, PAIRS, PEAK, PLUGIN_CORES, PLUGIN_CPU, PRODUCER_CPU,
+        RATE, RATE_OF_GENERATED, RATE_OF_OURS, RATE_OF_RAW, RATE_RANGE, RUNTIME, SESSION_BYTES, SESSIONS,
+        SUBSCRIBERS, WHO, table,
     },
     figure,
     rows::{Rows, is_of},
     table::Table,
-    targets::{RUNTIMES, journal, targets},
+    targets::{RUNTIMES, journal, sdks, targets},
     verdict::Target,
 };
 use crate::results::{Metric, Results, Row, Scenario};
@@ -27,12 +28,18 @@ const LEDGER: &[Column] = &[PAIRS, SESSION_BYTES, PEAK];
 const LIFECYCLE: &[Column] = &[WHO, RATE, RATE_RANGE, PRODUCER_CPU];
 const STARTS: &[Column] = &[WHO, P50, P50_RANGE, P99, PRODUCER_CPU];
 const BOOTS: &[Column] = &[SESSIONS, BOOT, KILLED_BOOT, JOURNAL];
+const SDKS: &[Column] =
+    &[WHO, RATE, RATE_RANGE, RATE_OF_GENERATED, PLUGIN_CPU, CPU_OF_GENERATED, DISPATCHER_CPU];
+const SDK_BOUNDS: &[Column] = &[WHO, PLUGIN_CORES, DISPATCHER_CORES];
 
 /// A section of the page by the name that the page's template has for it.
 pub fn section(results: &Results, name: &str) -> Option<String> {
     Some(match name {
         "verdicts" => verdicts(results, &targets()),
         "journal_verdicts" => verdicts(results, &journal()),
+        "sdk_verdicts" => verdicts(results, &sdks()),
+        "sdks" => whole(results, Scenario::Sdks, SDKS),
+        "sdk_bounds" => whole(results, Scenario::Sdks, SDK_BOUNDS),
         "run" => run(results),
         "versions" => versions(results),
         "one" => by_runtime(results, Scenario::Throughput, Some(1), THROUGHPUT),

@@ -15,6 +15,7 @@ use crate::{
         Runtime::{self, CurrentThread, MultiThread},
         Scenario,
     },
+    sdks::{SDKS, Sdk},
     stock,
 };
 
@@ -292,6 +293,21 @@ pub fn journal() -> Vec<Target> {
             },
         ),
     ]
+}
+
+/// Those of the SDKs: of each the first form of a handler.
+pub fn sdks() -> Vec<Target> {
+    let asked = |sdk: &'static Sdk| {
+        let what = format!("{}, events acknowledged a second", sdk.name);
+        from_rows("A handler that does nothing", &what, More, sdk.floor, figure::count, |rows| {
+            let rate = |form: &str| {
+                let key = Key { scenario: Scenario::Sdks, ..throughput("", MultiThread, 1) };
+                rows.median(key.to(&sdk.row(form)), Metric::DeliveriesPerSecond)
+            };
+            readings(sdk.handlers.first().map(|form| (*form, rate(form))))
+        })
+    };
+    SDKS.iter().map(asked).collect()
 }
 
 /// A target with a floor alone.

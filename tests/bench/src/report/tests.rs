@@ -30,6 +30,32 @@ fn every_placeholder_of_the_page_is_filled() {
 }
 
 #[test]
+fn so_are_those_of_the_other_pages() {
+    for (_, file, template) in OF_THEIR_OWN {
+        let page = page(template, &results(Vec::new()), &[]);
+        assert!(!page.contains("{{"), "{file}: {page}");
+    }
+}
+
+#[test]
+fn an_sdk_stands_beside_generated_code_of_its_language() {
+    use Metric::{ConsumerCpuNs, DeliveriesPerSecond, ProducerCpuNs};
+    let row = |contender, rate, cpu| {
+        let figures = [(DeliveriesPerSecond, rate), (ConsumerCpuNs, cpu), (ProducerCpuNs, 500.0)];
+        row(Scenario::Sdks, contender, 1, &figures)
+    };
+    let rows = vec![row("Go, sdk", 250e3, 3000.0), row("Go, generated", 500e3, 1500.0)];
+    let page = page(SDKS, &results(rows), &[]);
+    assert!(page.contains("| Go, sdk | 250 k | 250 k – 250 k | 0.5 × | 3 µs | 2 × | 500 ns |"), "{page}");
+    assert!(page.contains("| Go, generated | 500 k | 500 k – 500 k |  | 1.5 µs |  | 500 ns |"), "{page}");
+    assert!(page.contains("| Go, sdk | 0.75 | 0.12 |"), "{page}");
+    assert!(
+        page.contains("| Go, events acknowledged a second | ≥ 300 k | 250 k (sdk) | **missed by 17 %** |"),
+        "{page}"
+    );
+}
+
+#[test]
 fn every_chart_has_its_place_on_the_page() {
     use Metric::{ConsumerCpuNs, DeliveriesPerSecond, DrainMs, P50Us, P99Us, P999Us, ProducerCpuNs};
     let cost = [(DeliveriesPerSecond, 1e6), (ProducerCpuNs, 100.0), (ConsumerCpuNs, 300.0)];
