@@ -25,10 +25,7 @@ use crate::{
         registry::{Subscriber, SubscriberIx},
     },
     machine::{Machine, Settings},
-    queue::{
-        Queue,
-        run::{Item, Run},
-    },
+    queue::run::{Item, Run},
 };
 
 /// A session_seq jumps to here, times the dispatcher's epoch: the numbers given out before the crash are not known.
@@ -208,10 +205,6 @@ impl Machine {
             self.restore_lot(&lot, image.taken_in, kept_for.into_iter());
         }
         for ix in self.registry.indices() {
-            let subscriber = self.registry.at(ix);
-            if subscriber.keeps_all() {
-                subscriber.queue = Queue::unbounded(subscriber.backlog.runs());
-            }
             self.retention_changed(ix);
         }
         Ok(())
