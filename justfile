@@ -10,15 +10,17 @@ demo:
 # All tests
 test:
     cargo test --workspace
+    cargo test --workspace --features hookwire-sdk/opentelemetry --test trace
 
 # Formatting and lints, as CI wants them
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
+    cargo clippy --workspace --features hookwire-sdk/opentelemetry --test trace -- -D warnings
 
 # The crates' documentation, with broken links denied
 docs:
-    RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items
+    RUSTDOCFLAGS='-D warnings' cargo doc --workspace --features hookwire-sdk/opentelemetry --no-deps --document-private-items
 
 # Run the dispatcher, with any of its flags
 serve *flags:

@@ -1,6 +1,7 @@
 package hookwire
 
 import (
+	"log/slog"
 	"math/rand/v2"
 	"time"
 )
@@ -37,6 +38,14 @@ func (b *backoff) next() time.Duration {
 	}
 	b.bound = min(b.bound*2, limit)
 	return wait
+}
+
+// level returns how loudly to tell of the last wait: once for each outage it is worth a person's while.
+func (b *backoff) level() slog.Level {
+	if b.attempts == 1 {
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
 }
 
 // reset begins anew, after a success.

@@ -39,7 +39,7 @@ func (p *Plugin) run(stop context.Context, dial transport.Dial) error {
 			return err
 		}
 		wait := gone.wait + pause.next()
-		p.log.Info("no stream: dialling again", "why", gone.why, "wait", wait)
+		p.log.Log(ctx, pause.level(), "no stream: dialling again", "why", gone.why, "wait", wait)
 		if !sleep(stop, wait) {
 			work.finish()
 			return nil

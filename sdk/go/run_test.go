@@ -1,6 +1,7 @@
 package hookwire
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -211,6 +212,40 @@ func TestItStopsWhileNobodyAnswers(t *testing.T) {
 		nobody := func(context.Context) (transport.Stream, error) { return nil, errors.New("nobody there") }
 		if err := newAuthor().plugin().run(ctx, nobody); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+func TestAnOutageIsWarnedOfOnce(t *testing.T) {
+	alone(t, func(t *testing.T) {
+		plugin := newAuthor().plugin()
+		var said bytes.Buffer
+		plugin.log = slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{
+			Level: slog.LevelDebug,
+			ReplaceAttr: func(_ []string, attr slog.Attr) slog.Attr {
+				if attr.Key == slog.LevelKey || attr.Key == slog.MessageKey {
+					return attr
+				}
+				return slog.Attr{}
+			},
+		}))
+		peer := run(t, plugin)
+		for range 3 {
+			link, _ := peer.accept()
+			link.End(status.Error(codes.Unavailable, "not yet"))
+		}
+		peer.welcome().End(nil)
+		link, _ := peer.accept()
+		link.goodbye(hookwirev1.GoodbyeReason_GOODBYE_REASON_STOPPING, 0)
+		peer.welcome()
+		synctest.Wait()
+		const (
+			warned  = `level=WARN msg="no stream: dialling again"` + "\n"
+			quietly = `level=DEBUG msg="no stream: dialling again"` + "\n"
+			back    = "level=INFO msg=welcome\n"
+		)
+		if want := warned + quietly + quietly + back + warned + quietly + back; said.String() != want {
+			t.Errorf("said\n%swant\n%s", said.String(), want)
 		}
 	})
 }

@@ -38,8 +38,8 @@
 //! ```
 //!
 //! Modules, in reading order: `plugin` (the builder), `event` and `sweep` (what your code gets), `outcome` (what it returns),
-//! `drains`, `store`, `memory`, `error`, `run`, `backoff`, `stream`, `work`, `case`, `lanes`, `routes`, `begin`, `acks`, `address`; [`testing`] has a
-//! plugin run without any of the transport.
+//! `drains`, `store`, `memory`, `error`, `run`, `backoff`, `stream`, `work`, `case`, `lanes`, `routes`, `trace`, `begin`, `acks`, `address`;
+//! [`testing`] has a plugin run without any of the transport.
 //!
 //! # Once, and at least once
 //!
@@ -48,6 +48,12 @@
 //! its [`Store`] is on disk, as in the example `sqlite_store`. Either way, a crash between an effect and the note of it has the
 //! event handled again: an effect that must happen once is keyed on ([`Event::ledger_id`], incarnation) in your own store, as
 //! the example `session_table` does.
+//!
+//! # Features
+//!
+//! `opentelemetry`, off by default: a handler runs in the OpenTelemetry context that its event's [`traceparent`](Event::traceparent)
+//! names, so that a span which it begins has the gateway's as its parent. A task that it spawns is given that context as
+//! OpenTelemetry has it, with `FutureExt::with_current_context`.
 
 mod acks;
 mod address;
@@ -67,6 +73,8 @@ mod store;
 mod stream;
 mod sweep;
 pub mod testing;
+#[cfg(feature = "opentelemetry")]
+mod trace;
 mod work;
 
 pub use address::{ADDRESS_VARIABLE, Address, DEFAULT_ADDRESS, InvalidAddress, MAX_MESSAGE_BYTES};

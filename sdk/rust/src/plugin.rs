@@ -14,6 +14,10 @@ use hookwire_protocol::v1::{
 use tonic::transport::Channel;
 use uuid::Uuid;
 
+#[cfg(not(feature = "opentelemetry"))]
+use crate::routes::handler as event_handler;
+#[cfg(feature = "opentelemetry")]
+use crate::trace::handler as event_handler;
 use crate::{
     address::{ADDRESS_VARIABLE, Address, DEFAULT_ADDRESS},
     error::RunError,
@@ -87,6 +91,8 @@ impl PluginBuilder {
     /// Handlers of one session run one after the other, in order; those of different sessions at the same
     /// time. Events without a session keep their order among themselves, and a `gateway_stop` waits for all that
     /// came before it. What a handler returns decides, see [`IntoOutcome`]; a panic is as good as an error.
+    ///
+    /// With the feature `opentelemetry`, a handler runs in the context of its event's [`traceparent`](Event::traceparent).
     pub fn on<F, R>(
         mut self,
         glob: impl Into<String>,
@@ -97,7 +103,7 @@ impl PluginBuilder {
         R: IntoOutcome,
     {
         let glob = glob.into();
-        self.routes.add(&glob, handler(author));
+        self.routes.add(&glob, event_handler(author));
         self.hello.hooks.push(glob);
         self
     }

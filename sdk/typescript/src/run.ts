@@ -22,6 +22,7 @@ export async function run(
   stop: AbortSignal,
 ): Promise<void> {
   const backoff = new Backoff(settings.dice);
+  let level: "warn" | "debug" = "warn";
   while (!stop.aborted) {
     const stream = new Stream(dial, settings, work);
     const ended = await stream.live(stop);
@@ -32,8 +33,10 @@ export async function run(
     }
     if (stop.aborted) break;
     if (stream.lived > LIVED) backoff.reset();
+    if (stream.isWelcomed) level = "warn";
     const wait = ended.wait + backoff.nextWait();
-    settings.log.info(`no stream: ${ended.why}: dialling again in ${Math.ceil(wait)} ms`);
+    settings.log[level](`no stream: ${ended.why}: dialling again in ${Math.ceil(wait)} ms`);
+    level = "debug"; // once for each outage it is worth a person's while
     await pause(wait, stop);
   }
   await finish(work, settings);

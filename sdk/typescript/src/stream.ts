@@ -98,7 +98,12 @@ export class Stream {
     if (work.routes.onSweep !== undefined) this.#named = new Set();
   }
 
-  /** Whether the dispatcher has welcomed us, and for how long, in milliseconds. */
+  /** Whether the dispatcher has welcomed us. */
+  get isWelcomed(): boolean {
+    return this.#welcomedAt !== undefined;
+  }
+
+  /** For how long we have been welcome, in milliseconds. */
   get lived(): number {
     return this.#welcomedAt === undefined ? 0 : performance.now() - this.#welcomedAt;
   }

@@ -47,9 +47,6 @@ use crate::{
 pub(super) const GATEWAY: &str = "verify-gateway";
 const BOOT: &str = "boot-1";
 
-/// The relay's keepalive: that of the dispatcher.
-const KEEPALIVE: Duration = Duration::from_secs(10);
-
 /// How often files and processes are looked at: they do not call.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -137,10 +134,8 @@ impl Stage {
         let service = HookServiceServer::new(relay.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        let server = transport::Server::builder()
-            .http2_keepalive_interval(Some(KEEPALIVE))
-            .http2_keepalive_timeout(Some(KEEPALIVE))
-            .add_service(service);
+        // It sends no pings of its own: who hears one puts its own off, and it is the plugin's that are judged.
+        let server = transport::Server::builder().add_service(service);
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let serves = tokio::spawn(server.serve_with_incoming(incoming));
         Ok(Self {
