@@ -43,6 +43,8 @@ enum Fault {
     BusyReconnect,
     AnswersDisplaced,
     ReturnsDisplaced,
+    OmitsSessionSeq,
+    DiesAtSweep,
 }
 
 impl Fault {
@@ -58,6 +60,8 @@ impl Fault {
             Some("busy-reconnect") => Self::BusyReconnect,
             Some("answers-displaced") => Self::AnswersDisplaced,
             Some("returns-displaced") => Self::ReturnsDisplaced,
+            Some("omits-session-seq") => Self::OmitsSessionSeq,
+            Some("dies-at-sweep") => Self::DiesAtSweep,
             other => panic!("no such fault: {other:?}"),
         }
     }
@@ -248,17 +252,25 @@ impl Plugin {
         let again = self.fault == Fault::EndTwice && event.hook == hook::SESSION_END;
         let changed = again || !self.applied.contains(&event.id);
         let session = event.session.clone().unwrap_or_default();
-        self.note(&json!({
+        let mut line = json!({
             "event_id": event.id, "hook": event.hook, "ledger_id": self.ledger,
             "incarnation": session.incarnation, "session_id": session.id, "session_seq": event.session_seq,
             "changed": changed, "draining": self.draining, "pid": process::id(),
-        }));
+        });
+        if self.fault == Fault::OmitsSessionSeq {
+            line.as_object_mut().unwrap().remove("session_seq");
+        }
+        self.note(&line);
     }
 
     fn sweep(&mut self) {
         let owed = |(ledger, life): &(String, u64)| *ledger == self.ledger && self.named.contains(life);
         let ghosts: Vec<_> = self.open.iter().filter(|life| !owed(life)).cloned().collect();
         for (ledger, life) in ghosts {
+            if self.fault == Fault::DiesAtSweep {
+                eprintln!("no such row");
+                process::exit(3);
+            }
             self.note(&json!({ "swept": life, "ledger_id": ledger, "pid": process::id() }));
         }
     }

@@ -5,8 +5,10 @@ mod client;
 mod demo;
 mod drain;
 mod explain;
+mod group;
 mod handover;
 mod journal;
+mod last_words;
 mod listen;
 mod names;
 mod process;
@@ -23,6 +25,9 @@ use std::{fmt, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use hookwire_sdk::{ADDRESS_VARIABLE, Address, DEFAULT_ADDRESS};
+
+/// Where a plugin that is told its name finds it: `verify` tells it, `listen` reads it.
+const SUBSCRIBER_VARIABLE: &str = "HOOKWIRE_SUBSCRIBER";
 
 /// Every session that a plugin saw start, it sees end.
 #[derive(Debug, Parser)]
