@@ -39,6 +39,7 @@ use self::{
     boot::{Boot, hello},
     input::{Entry, Input},
     line::Step,
+    openclaw::Fired,
     setback::Setback,
     tally::Tally,
 };
@@ -190,9 +191,14 @@ impl Publisher {
     }
 
     /// Publishes one line. Returned is what spoils the input: a line that cannot be used, where that is strict.
-    async fn publish(&mut self, Entry { number, event }: Entry) -> Result<Option<Failure>, Failure> {
-        match event {
-            Ok(event) => {
+    async fn publish(&mut self, Entry { number, fired }: Entry) -> Result<Option<Failure>, Failure> {
+        match fired {
+            Ok(Fired { event, synthetic: true }) => {
+                self.boot.pass_over(&event);
+                self.tally.synthetic += 1;
+                Ok(None)
+            }
+            Ok(Fired { event, .. }) => {
                 if event.hook == hook::GATEWAY_START && mem::replace(&mut self.started, true) {
                     self.boot_again().await?;
                 }
