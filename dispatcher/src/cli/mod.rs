@@ -13,6 +13,7 @@ mod listen;
 mod names;
 mod process;
 mod publish;
+mod record;
 mod serve;
 mod status;
 mod subscribers;
@@ -43,6 +44,7 @@ enum Command {
     Publish(publish::Args),
     Tail(tail::Args),
     Listen(listen::Args),
+    Record(record::Args),
     Trigger(trigger::Args),
     Explain(explain::Args),
     Verify(verify::Args),
@@ -126,6 +128,7 @@ pub fn run() -> ExitCode {
         Command::Publish(args) => publish::run(args),
         Command::Tail(args) => tail::run(args),
         Command::Listen(args) => listen::run(args),
+        Command::Record(args) => record::run(args),
         Command::Trigger(args) => trigger::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Verify(args) => verify::run(args),
