@@ -141,6 +141,7 @@ async fn an_effect_log_without_a_key_is_told_which_and_judges_nothing() {
     let [(rule, seen)] = &found(&ended, "fail")[..] else { panic!("{ended:#?}") };
     assert_eq!(rule, "5 acknowledge after you have persisted");
     assert!(seen.contains(r#"line 1, there is no "session_seq""#), "{seen}");
+    notices("invents-session-seq", "life", rule, &[]).await;
     let unjudged = found(&ended, "cannot_judge");
     assert!(unjudged.iter().any(|(rule, _)| rule == "in order within a session"), "{unjudged:?}");
 }

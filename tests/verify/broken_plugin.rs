@@ -44,6 +44,7 @@ enum Fault {
     AnswersDisplaced,
     ReturnsDisplaced,
     OmitsSessionSeq,
+    InventsSessionSeq,
     DiesAtSweep,
 }
 
@@ -61,6 +62,7 @@ impl Fault {
             Some("answers-displaced") => Self::AnswersDisplaced,
             Some("returns-displaced") => Self::ReturnsDisplaced,
             Some("omits-session-seq") => Self::OmitsSessionSeq,
+            Some("invents-session-seq") => Self::InventsSessionSeq,
             Some("dies-at-sweep") => Self::DiesAtSweep,
             other => panic!("no such fault: {other:?}"),
         }
@@ -257,8 +259,10 @@ impl Plugin {
             "incarnation": session.incarnation, "session_id": session.id, "session_seq": event.session_seq,
             "changed": changed, "draining": self.draining, "pid": process::id(),
         });
-        if self.fault == Fault::OmitsSessionSeq {
-            line.as_object_mut().unwrap().remove("session_seq");
+        match self.fault {
+            Fault::OmitsSessionSeq => drop(line.as_object_mut().unwrap().remove("session_seq")),
+            Fault::InventsSessionSeq => line["session_seq"] = 0.into(),
+            _ => {}
         }
         self.note(&line);
     }

@@ -9,7 +9,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::record::Record;
+use super::record::{Handed, Record};
 
 /// What a line of an event has to have: without any of it, a rule would go unjudged.
 const OF_AN_EVENT: [&str; 7] =
@@ -105,6 +105,17 @@ impl Effects {
         let answered = answered.filter(|(it, _)| handled.contains(it.hook.as_str()));
         let early = answered.filter(|(it, answer)| early(&it.event_id, answer.log));
         early.map(|(it, _)| format!("{} {}", it.hook, it.event_id)).collect()
+    }
+
+    /// What the log says otherwise than the event did: by that, its order would go unjudged.
+    pub(super) fn misquoted(&self, record: &Record) -> Vec<String> {
+        let place = |it: &Handed| (it.incarnation, it.session_seq);
+        let handed: BTreeMap<_, _> =
+            record.dealt().map(|(handed, _)| (handed.event_id.as_str(), place(handed))).collect();
+        let wrong = self.events().filter(|(id, _, line)| {
+            handed.get(id).is_none_or(|place| *place != (line.incarnation, line.session_seq))
+        });
+        wrong.map(|(id, _, line)| format!("{} {id}", line.hook)).collect()
     }
 
     /// What was done, and answered on no stream.

@@ -115,8 +115,13 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         }
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
-    let report = report?;
-    let kept = place.keep(report.count(Verdict::Fail), report.passed());
+    tell(&args, &report?, place)
+}
+
+/// Says what came of it, and where there is something to look at; what failed is a failure.
+fn tell(args: &Args, report: &Report, place: Place) -> Result<(), Failure> {
+    let (failed, unjudged) = (report.count(Verdict::Fail), report.count(Verdict::CannotJudge));
+    let kept = place.keep(failed, report.not_failed());
     if let Some(file) = &args.junit {
         let written = std::fs::write(file, report.junit());
         written.map_err(|error| Exit::Fault.because(format!("{}: {error}", file.display())))?;
@@ -125,11 +130,13 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     if let Some(directory) = kept {
         term::say(format_args!("there is something to look at in {}", directory.display()));
     }
-    match (report.count(Verdict::Fail), report.count(Verdict::CannotJudge)) {
-        (0, unjudged) if unjudged > 0 && args.strict => Err(Exit::Fault
-            .because(format!("{unjudged} of {} scenarios cannot be judged in full", report.0.len()))),
+    let all = report.0.len();
+    match (failed, unjudged) {
+        (0, 1..) if args.strict => {
+            Err(Exit::Fault.because(format!("{unjudged} of {all} scenarios cannot be judged in full")))
+        }
         (0, _) => Ok(()),
-        (failed, _) => Err(Exit::Fault.because(format!("{failed} of {} scenarios failed", report.0.len()))),
+        (failed, _) => Err(Exit::Fault.because(format!("{failed} of {all} scenarios failed"))),
     }
 }
 

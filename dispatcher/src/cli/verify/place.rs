@@ -41,13 +41,13 @@ impl Place {
         self.path().join(scenario)
     }
 
-    /// Where there is something to look at, now that these scenarios failed and those passed.
-    pub(super) fn keep(self, failed: usize, passed: impl Iterator<Item = &'static str>) -> Option<PathBuf> {
+    /// Where there is something to look at, now that so many scenarios failed, and these did not.
+    pub(super) fn keep(self, failed: usize, others: impl Iterator<Item = &'static str>) -> Option<PathBuf> {
         match self {
             Self::Asked(directory) => Some(directory),
             Self::Temporary(_) if failed == 0 => None,
             Self::Temporary(directory) => {
-                for scenario in passed {
+                for scenario in others {
                     // What cannot be removed is only more to look at.
                     let _ = fs::remove_dir_all(directory.path().join(scenario));
                 }

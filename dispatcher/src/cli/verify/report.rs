@@ -34,7 +34,7 @@ impl Report {
     }
 
     /// The names of those that passed, or could not be judged.
-    pub(super) fn passed(&self) -> impl Iterator<Item = &'static str> {
+    pub(super) fn not_failed(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().filter(|outcome| outcome.verdict() != Verdict::Fail).map(|outcome| outcome.name)
     }
 

@@ -146,6 +146,11 @@ pub(super) fn hold_throughout(stage: &mut Stage) {
     let expected = "each line of the effect log is JSON, with all of its keys";
     stage.findings.check_effects(Rule::Persist, expected, readable);
     let effects = log.ok().flatten();
+    let quoted = effects.as_ref().map(|it| {
+        listed(&it.misquoted(&record), "have another life or place in the log, or were not handed over")
+    });
+    let expected = "the effect log has each event's incarnation and session_seq as they were handed over";
+    stage.findings.check_effects(Rule::Persist, expected, quoted);
     let early = effects
         .as_ref()
         .map(|it| listed(&it.answered_early(&record), "were answered before they took effect"));
