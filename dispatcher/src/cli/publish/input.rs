@@ -75,7 +75,7 @@ impl Input {
         self.live
     }
 
-    /// The next entry, `None` at the end. Dropping the future loses nothing.
+    /// The next entry, `None` at the end. What a dispatcher made has a clock of its own: it comes at once. Dropping the future loses nothing.
     ///
     /// # Errors
     /// When the source cannot be read.
@@ -83,7 +83,8 @@ impl Input {
         if self.held.is_none() {
             self.held = self.lines.next().await?.map(entry);
         }
-        if let (Some(pace), Some(Entry { fired: Ok(Fired { event, .. }), .. })) = (&mut self.pace, &self.held)
+        if let (Some(pace), Some(Entry { fired: Ok(Fired { event, synthetic: false }), .. })) =
+            (&mut self.pace, &self.held)
             && let Some(due) = pace.due(event.time_unix_nano)
         {
             sleep_until(due).await;
@@ -230,6 +231,16 @@ mod tests {
         write.write_all(b"{\"hook\":\"x\"}\nrest").await.unwrap();
         let entry = input.next().await.unwrap().unwrap();
         assert_eq!((entry.number, entry.fired.unwrap().event.hook.as_str()), (1, "x"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_dispatcher_made_is_not_waited_for() {
+        let lines: &[u8] = br#"{"hook":"x","time":"2026-01-01T00:00:00Z"}
+            {"hook":"session_end","time":"2027-01-01T00:00:00Z","synthetic":true}
+            {"hook":"x","time":"2026-01-01T00:00:01Z"}"#;
+        let (mut input, began) = (Input::new(Box::new(lines), false, true), Instant::now());
+        while input.next().await.unwrap().is_some() {}
+        assert_eq!(began.elapsed(), Duration::from_secs(1));
     }
 
     #[test]

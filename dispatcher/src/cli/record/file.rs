@@ -2,7 +2,8 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, BufRead, BufReader, ErrorKind, Seek, SeekFrom},
+    io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
@@ -10,6 +11,12 @@ use serde::Deserialize;
 
 use super::seen::Seen;
 use crate::cli::{Exit, Failure};
+
+/// Nobody else's to read: what was said in the conversations may be in it.
+const OWNERS: u32 = 0o600;
+
+/// A longer line is none of ours: no event is as large.
+const MAX_LINE_BYTES: u64 = 64 << 20;
 
 /// A file, ready to be written to.
 #[derive(Debug)]
@@ -32,14 +39,16 @@ struct Line {
 /// When a file is there and nobody said to append, it is no recording, or it cannot be opened.
 pub(super) fn open(path: &Path, append: bool) -> Result<Opened, Failure> {
     let failed = |error: io::Error| Exit::Fault.because(format_args!("{}: {error}", path.display()));
+    let mut options = OpenOptions::new();
+    options.write(true).mode(OWNERS);
     if append {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let file = options.read(true).create(true).truncate(false).open(path);
         return go_on(file.map_err(failed)?).map_err(|error| match error.kind() {
             ErrorKind::InvalidData => Exit::Data.because(format_args!("{}: {error}", path.display())),
             _ => failed(error),
         });
     }
-    match OpenOptions::new().write(true).create_new(true).open(path) {
+    match options.create_new(true).open(path) {
         Ok(file) => Ok(Opened { file, whole: 0, seen: Seen::default() }),
         // Nothing overwrites: a recording may be all that is left of a run.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(Exit::Usage
@@ -50,21 +59,24 @@ pub(super) fn open(path: &Path, append: bool) -> Result<Opened, Failure> {
 
 /// Reads what is there, and cuts off what was written in half: it was not acknowledged, and comes again.
 fn go_on(mut file: File) -> io::Result<Opened> {
+    let invalid = |text: String| io::Error::new(ErrorKind::InvalidData, text);
+    if !file.metadata()?.is_file() {
+        return Err(invalid("it is no file".to_owned())); // a device may have no end
+    }
     let (mut seen, mut whole) = (Seen::default(), 0);
     let mut lines = BufReader::new(&file);
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        let read = lines.read_until(b'\n', &mut line)?;
-        if !line.ends_with(b"\n") {
+        let read = (&mut lines).take(MAX_LINE_BYTES).read_until(b'\n', &mut line)? as u64;
+        if !line.ends_with(b"\n") && read < MAX_LINE_BYTES {
             break;
         }
         let Ok(Line { id }) = serde_json::from_slice(&line) else {
-            let text = format!("line {number} is not of a recording");
-            return Err(io::Error::new(ErrorKind::InvalidData, text));
+            return Err(invalid(format!("line {number} is not of a recording")));
         };
         seen.is_new(&id);
-        whole += read as u64;
+        whole += read;
     }
     file.set_len(whole)?;
     file.seek(SeekFrom::Start(whole))?;
@@ -87,6 +99,7 @@ mod tests {
         let mut opened = open(&path, true).expect("one that goes on");
         assert!(!opened.seen.is_new("a") && opened.seen.is_new("b"));
         assert_eq!(fs::read_to_string(&path).expect("text"), "{\"hook\":\"h\",\"id\":\"a\"}\n");
+        assert_eq!(open(Path::new("/dev/null"), true).expect_err("no file").exit, Exit::Data);
         fs::write(&path, "dear diary\n{").expect("written");
         assert_eq!(open(&path, true).expect_err("no recording").exit, Exit::Data);
         assert_eq!(fs::read_to_string(&path).expect("text"), "dear diary\n{");
