@@ -48,7 +48,7 @@ use super::{Exit, Failure, Target};
 /// How long receipts are waited for when the process is told to stop amid its input.
 const SETTLE_WITHIN: Duration = Duration::from_secs(5);
 
-/// Be a gateway: send hooks from JSON lines {"time","hook","event","ctx"}, one event a line
+/// Be a gateway: send hooks from JSON lines {"time","hook","event","ctx"}, one event a line, or from what record wrote
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
