@@ -1,7 +1,7 @@
 /** Processes that this test has started, and waiting with a deadline. It ends only what it has started, by its id. */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { appendFileSync, closeSync, openSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const running = new Set<Process>();
@@ -50,7 +50,10 @@ export class Process {
     closeSync(output);
     running.add(this);
     this.exited = new Promise((settle) => {
-      this.#child.once("error", () => settle());
+      this.#child.once("error", (error) => {
+        appendFileSync(log, `${error}\n`);
+        settle();
+      });
       this.#child.once("exit", () => settle());
     });
     void this.exited.then(() => running.delete(this));
