@@ -1,0 +1,63 @@
+/** One boot of the gateway: its sessions, and what it has published. It outlives its streams. */
+
+import { randomUUID } from "node:crypto";
+
+import { Alive } from "./alive.js";
+import { GatewayEvent, type AttachRequest_Hello as Hello } from "./gen/hookwire/v1/gateway_service.js";
+import { Queue, type Size } from "./queue.js";
+import { VERSION } from "./version.js";
+
+/** Hooks of the gateway itself: kept as starts and ends of sessions are. */
+const OF_THE_GATEWAY: ReadonlySet<string> = new Set(["gateway_start", "gateway_stop"]);
+
+/** A boot, with one emitter. */
+export class Boot {
+  readonly id = randomUUID();
+  readonly queue: Queue;
+  readonly #emitterId = randomUUID();
+  readonly #alive = new Alive();
+  /** Its gateway_start came. */
+  started = false;
+  /** The gateway has replaced this plugin, and goes on. */
+  replaced = false;
+  /** What its gateway_stop said. */
+  stop: string | undefined;
+
+  /** @param room How many events are kept that neither start nor end a session. */
+  constructor(room: () => Size) {
+    this.queue = new Queue(this.#alive, room);
+  }
+
+  /** Publishes an event; says under which number, and how many were lost. */
+  publish(event: GatewayEvent, encoded: Uint8Array): { seq: number; lost: number } {
+    const seq = this.queue.nextSeq;
+    const life = this.#alive.follow(seq, event.hook, event.session);
+    const kept = life !== undefined || OF_THE_GATEWAY.has(event.hook);
+    return { seq, lost: this.queue.push(encoded, kept, life) };
+  }
+
+  /**
+   * What its next stream says first.
+   *
+   * @param again It was attached before, and nobody knows what the dispatcher made of its absence: it says which
+   * sessions are alive. So does a boot that had to let go of starts or ends. Any other says nothing about that, which is
+   * not the same as "none".
+   */
+  hello(gatewayId: string, again: boolean): Hello {
+    const liveSessions = again || this.queue.shed > 0 ? this.#alive.list() : undefined;
+    return {
+      gatewayId,
+      bootId: this.id,
+      emitterId: this.#emitterId,
+      liveSessions,
+      resendThrough: liveSessions === undefined ? 0n : BigInt(this.queue.behind),
+      clientName: "@hookwire/openclaw",
+      clientVersion: VERSION,
+    };
+  }
+}
+
+/** An event in the bytes of the wire. */
+export function encode(event: GatewayEvent): Uint8Array {
+  return GatewayEvent.encode(event).finish();
+}
