@@ -17,14 +17,19 @@ export function makeCanaries(): Canaries {
   return { config: canary("config"), credential: canary("credential"), body: canary("body") };
 }
 
-/** Which of them are in any file below `directory`, and in which: the wire, the ledger, what plugins got and keep. */
-export function leaks(canaries: Canaries, directory: string): string[] {
+/** A canary that was found, and the file that it is in. */
+export interface Leak {
+  readonly of: keyof Canaries;
+  readonly file: string;
+}
+
+/** Which of them are in any file below `directory`: on the wire, in the ledger, in what plugins got and keep. */
+export function leaks(canaries: Canaries, directory: string): Leak[] {
   const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   return files.flatMap(({ parentPath, name }) => {
     const file = join(parentPath, name);
     const bytes = readFileSync(file);
-    return Object.entries(canaries)
-      .filter(([, canary]) => bytes.includes(canary))
-      .map(([where]) => `the ${where} is in ${relative(directory, file)}`);
+    const found = (["config", "credential", "body"] as const).filter((of) => bytes.includes(canaries[of]));
+    return found.map((of) => ({ of, file: relative(directory, file) }));
   });
 }

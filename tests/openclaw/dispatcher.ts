@@ -60,6 +60,14 @@ export class Dispatcher {
     });
   }
 
+  /** Waits until a gateway is. */
+  async attached(): Promise<void> {
+    await until("a gateway is attached", READY_SECONDS, async () => {
+      const { gateways } = await this.status();
+      return gateways.some(({ streams }) => streams > 0);
+    });
+  }
+
   async status(): Promise<Status> {
     const { stdout } = await run(HOOKWIRE, ["status", "--json", "--to", this.address]);
     return JSON.parse(stdout) as Status;

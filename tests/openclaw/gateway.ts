@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 
 import { Process, until } from "./process.ts";
-import { OPENCLAW } from "./programs.ts";
+import { OPENCLAW, SCRATCH } from "./programs.ts";
 import { Rpc } from "./rpc.ts";
 
 /** A plugin of the gateway: where it is, and what its entry in the config says. */
@@ -45,7 +45,7 @@ export class Gateway {
   static async boot(settings: Settings): Promise<Gateway> {
     const { directory, credential } = settings;
     const [home, log] = [join(directory, "home"), join(directory, "gateway.log")];
-    mkdirSync(home, { recursive: true });
+    for (const each of [home, SCRATCH]) mkdirSync(each, { recursive: true });
     const config = join(directory, "openclaw.json");
     writeFileSync(config, JSON.stringify(configOf(settings), null, 2));
     const port = await freePort();
@@ -56,7 +56,7 @@ export class Gateway {
       env: {
         PATH: globalThis.process.env["PATH"],
         HOME: home,
-        TMPDIR: directory,
+        TMPDIR: SCRATCH,
         OPENCLAW_STATE_DIR: join(directory, "state"),
         OPENCLAW_CONFIG_PATH: config,
         DO_NOT_TRACK: "1",

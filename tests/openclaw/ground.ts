@@ -1,6 +1,6 @@
 /** What a run stands on: a dispatcher, its plugins, a model, and a gateway with two plugins inside, the bridge and the ghosts. */
 
-import { mkdirSync, mkdtempSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -23,62 +23,32 @@ export interface Wanted {
 
 export class Ground {
   readonly canaries: Canaries = makeCanaries();
+  readonly directory: string;
   /** All that is not in the gateway: nothing of a canary may be in there. */
   readonly outside: string;
   readonly dispatcher: Dispatcher;
   readonly tables: Table[] = [];
   readonly ghosts: string;
-  #inside: string;
+  readonly #inside: string;
+  readonly #wanted: Wanted;
   #listener: Listener | undefined;
   #model: Model | undefined;
   #tap: Tap | undefined;
   #gateway: Gateway | undefined;
 
-  private constructor({ name, flags = [] }: Wanted) {
-    const directory = mkdtempSync(join(tmpdir(), `hookwire-${name}-`));
-    this.outside = join(directory, "outside");
-    this.#inside = join(directory, "inside");
+  constructor(wanted: Wanted) {
+    this.#wanted = wanted;
+    this.directory = mkdtempSync(join(tmpdir(), `hookwire-${wanted.name}-`));
+    this.outside = join(this.directory, "outside");
+    this.#inside = join(this.directory, "inside");
     for (const each of [this.outside, this.#inside]) mkdirSync(each);
-    this.dispatcher = new Dispatcher(join(this.outside, "dispatcher"), flags);
+    this.dispatcher = new Dispatcher(join(this.outside, "dispatcher"), wanted.flags);
     this.ghosts = join(this.#inside, "ghosts.db");
   }
 
   /** Starts all of it, the gateway last. */
-  static async lay(wanted: Wanted): Promise<Ground> {
-    const ground = new Ground(wanted);
-    try {
-      await ground.#start(wanted);
-      return ground;
-    } catch (error) {
-      await ground.clear();
-      throw error;
-    }
-  }
-
-  get gateway(): Gateway {
-    if (this.#gateway === undefined) throw new Error("there is no gateway");
-    return this.#gateway;
-  }
-
-  /** One more `session_table`, under a name of its own. */
-  async add(name: string, sdk: string): Promise<Table> {
-    const table = new Table(name, TABLES[sdk] ?? [], this.dispatcher.address, this.outside);
-    this.tables.push(table);
-    await this.dispatcher.connected([name]);
-    return table;
-  }
-
-  /** Ends what is still there, plugins first. */
-  async clear(): Promise<void> {
-    await this.#gateway?.end("SIGKILL");
-    const plugins = [...this.tables, ...(this.#listener ? [this.#listener] : [])];
-    await Promise.all(plugins.map((plugin) => plugin.process.end()));
-    await this.dispatcher.end("SIGTERM");
-    this.#tap?.close();
-    this.#model?.close();
-  }
-
-  async #start({ bridge, tapped = false }: Wanted): Promise<void> {
+  async start(): Promise<void> {
+    const { bridge, tapped = false } = this.#wanted;
     await this.dispatcher.start();
     this.#listener = new Listener("listener", "ok", this.dispatcher.address, this.outside);
     await Promise.all([
@@ -97,6 +67,40 @@ export class Ground {
         { id: "hookwire", path: BRIDGE, config: { ...bridge, address } },
       ],
     });
+  }
+
+  get gateway(): Gateway {
+    if (this.#gateway === undefined) throw new Error("there is no gateway");
+    return this.#gateway;
+  }
+
+  /** One more `session_table`, under a name of its own. */
+  async add(name: string, sdk: string): Promise<Table> {
+    const table = new Table(name, TABLES[sdk] ?? [], this.dispatcher.address, this.outside);
+    this.tables.push(table);
+    await this.dispatcher.connected([name]);
+    return table;
+  }
+
+  /** Waits until the gateway and the plugins are all connected. */
+  async together(): Promise<void> {
+    await this.dispatcher.attached();
+    await this.dispatcher.connected(this.tables.map(({ name }) => name));
+  }
+
+  /** Removes what the run has left on the disk. */
+  forget(): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  /** Ends what is still there. It may have been stopped, or hang: nothing here is asked whether it likes to. */
+  async clear(): Promise<void> {
+    await this.#gateway?.end("SIGKILL");
+    const plugins = [...this.tables, ...(this.#listener ? [this.#listener] : [])];
+    await Promise.all(plugins.map((plugin) => plugin.process.end("SIGKILL")));
+    await this.dispatcher.end("SIGKILL");
+    this.#tap?.close();
+    this.#model?.close();
   }
 }
 

@@ -19,6 +19,14 @@ export async function open(gateway: Gateway, text: string): Promise<void> {
   for (const session of [TELEGRAM, DISCORD, SLACK, ONE, TWO]) await gateway.chat(session, text);
 }
 
+/** One conversation, and no more. */
+export async function say(gateway: Gateway, text: string): Promise<void> {
+  await gateway.chat(TELEGRAM, text);
+}
+
+/** The one life of a run that says something and stops. */
+export const SAID: readonly Life[] = [{ key: TELEGRAM, reason: "SHUTDOWN" }];
+
 /** One has children, of which the second succeeds it; one is reset and keeps its id; two are deleted; two go on. */
 export async function change(gateway: Gateway, text: string): Promise<void> {
   await gateway.call("sessions.create", { key: PARENT });
@@ -35,12 +43,13 @@ export async function goOn(gateway: Gateway, text: string): Promise<void> {
   for (const session of [TELEGRAM, NEW]) await gateway.chat(session, text);
 }
 
-const OVER: readonly Life[] = [
+/** The lives that begin and end within `change`: a plugin that is not connected then never hears of them. */
+export const BRIEF: readonly Life[] = [
   { key: PARENT, reason: "NEW" },
-  { key: DISCORD, reason: "RESET" },
   { key: CHILD_1, reason: "DELETED" },
-  { key: TWO, reason: "DELETED" },
 ];
+
+const OVER: readonly Life[] = [...BRIEF, { key: DISCORD, reason: "RESET" }, { key: TWO, reason: "DELETED" }];
 
 /** What is alive when `open` and `change` are over. */
 const ALIVE = [TELEGRAM, DISCORD, SLACK, ONE, CHILD_2];

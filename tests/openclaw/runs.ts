@@ -1,32 +1,25 @@
-/** The runs: what is done to a gateway and to what is around it, and what has to be in the tables then. */
+/** The runs: what is done to a gateway and to what is around it, and which lives that makes. */
 
-import { leaks } from "./canary.ts";
-import type { Table } from "./dispatcher.ts";
-import { Ground, type Wanted } from "./ground.ts";
-import { change, goOn, KILLED, type Life, open, RESTARTED } from "./life.ts";
-import { Late, until } from "./process.ts";
-import { active, faults, type Row, rowsOf } from "./tables.ts";
+import type { Ground, Wanted } from "./ground.ts";
+import { BRIEF, change, goOn, KILLED, type Life, open, RESTARTED, SAID, say } from "./life.ts";
+import { until } from "./process.ts";
+import { active, rowsOf } from "./tables.ts";
 
 export interface Run extends Wanted {
   readonly says: string;
-  /** Lives the run, to the gateway's exit; gives the plugins that were not there for all of it. */
-  live(ground: Ground): Promise<readonly Table[]>;
+  /** Lives the run, to the gateway's exit. */
+  live(ground: Ground): Promise<void>;
   readonly lives: readonly Life[];
+  /** By plugin, the lives that it need not have seen; `*` is any plugin. What it saw start has to have ended anyway. */
+  readonly unseen?: Readonly<Record<string, readonly Life[]>>;
+  /** What people say is to be on the wire: the control that shows that the search for it finds it. */
+  readonly tells?: boolean;
   /** How many sessions OpenClaw alone leaves active, at least. */
   readonly ghosts: number;
 }
 
-export interface Result {
-  readonly run: Run;
-  readonly seconds: number;
-  /** By plugin: how many lives it saw, and how many of them are active. */
-  readonly tables: ReadonlyMap<string, { readonly lives: number; readonly active: number }>;
-  readonly ghosts: readonly Row[];
-  readonly faults: readonly string[];
-}
-
-/** How long a table may take to become what it has to be, once the gateway is gone. */
-const SETTLED_SECONDS = 30;
+/** How long what is waited for around the gateway may take. */
+const AROUND_SECONDS = 30;
 
 const hello = ({ canaries }: Ground) => `Please remember ${canaries.body}.`;
 
@@ -51,7 +44,6 @@ export const RUNS: readonly Run[] = [
     async live(ground) {
       await upToTheRestart(ground);
       await fromTheRestart(ground);
-      return [];
     },
   },
   {
@@ -63,77 +55,54 @@ export const RUNS: readonly Run[] = [
     async live(ground) {
       await upToTheRestart(ground);
       await ground.gateway.end("SIGKILL");
-      return [];
     },
   },
   {
     name: "hang",
     says: "a plugin hangs",
     lives: RESTARTED,
+    unseen: { hung: RESTARTED },
     ghosts: 1,
     async live(ground) {
       const hung = await ground.add("hung", "python");
       await open(ground.gateway, hello(ground));
       await until(
         "the one that will hang has sessions open",
-        SETTLED_SECONDS,
+        AROUND_SECONDS,
         () => active(rowsOf(hung.file)).length >= 5,
       );
       hung.process.signal("SIGSTOP");
       await change(ground.gateway, hello(ground));
       await fromTheRestart(ground);
       hung.process.signal("SIGCONT");
-      return [hung];
     },
   },
   {
     name: "dispatcher",
     says: "the dispatcher is killed and started again",
     lives: RESTARTED,
+    unseen: { "*": BRIEF },
     ghosts: 1,
     async live(ground) {
       await open(ground.gateway, hello(ground));
       await ground.dispatcher.end("SIGKILL");
       await change(ground.gateway, hello(ground));
       await ground.dispatcher.start();
-      await until("the gateway is attached again", SETTLED_SECONDS, async () => {
-        const { gateways } = await ground.dispatcher.status();
-        return gateways.some(({ streams }) => streams > 0);
-      });
+      await ground.together();
       await fromTheRestart(ground);
-      return [];
+    },
+  },
+  {
+    name: "content",
+    says: 'the control: content is "full"',
+    bridge: { content: "full" },
+    tapped: true,
+    tells: true,
+    lives: SAID,
+    ghosts: 0,
+    async live(ground) {
+      await say(ground.gateway, hello(ground));
+      await ground.gateway.end("SIGTERM");
     },
   },
 ];
-
-export async function play(run: Run): Promise<Result> {
-  const began = performance.now();
-  const ground = await Ground.lay(run);
-  try {
-    const partly = await run.live(ground);
-    const check = (table: Table) => faults(table, run.lives, !partly.includes(table));
-    const right = () => ground.tables.every((table) => check(table).length === 0);
-    await until("the tables are settled", SETTLED_SECONDS, right).catch((error) => {
-      if (!(error instanceof Late)) throw error; // what is wrong with them is said below
-    });
-    const ghosts = active(rowsOf(ground.ghosts));
-    const found = ground.tables.flatMap((table) => check(table).map((fault) => `${table.name}: ${fault}`));
-    found.push(...leaks(ground.canaries, ground.outside));
-    if (ghosts.length < run.ghosts) {
-      found.push(`OpenClaw alone leaves ${ghosts.length} active, not ${run.ghosts}: what is there to show?`);
-    }
-    return {
-      run,
-      seconds: Math.round((performance.now() - began) / 1000),
-      tables: new Map(ground.tables.map(({ name, file }) => [name, count(rowsOf(file))])),
-      ghosts,
-      faults: found.length > 0 ? [...found, `all of it is in ${ground.outside}`] : [],
-    };
-  } finally {
-    await ground.clear();
-  }
-}
-
-function count(rows: readonly Row[]): { lives: number; active: number } {
-  return { lives: rows.length, active: active(rows).length };
-}

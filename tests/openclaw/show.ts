@@ -1,6 +1,6 @@
 /** The results as a table for people. */
 
-import type { Result } from "./runs.ts";
+import type { Result } from "./play.ts";
 
 /** A line a run: how many of the lives that each has seen are still active in its table. */
 export function table(results: readonly Result[]): string {

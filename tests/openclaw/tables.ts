@@ -28,12 +28,22 @@ export function rowsOf(file: string): Row[] {
   }
 }
 
+/** Whether a plugin in the gateway was handed the config. */
+export function configWithinReach(file: string): boolean {
+  const database = new DatabaseSync(file, { readOnly: true, timeout: 5000 });
+  try {
+    return database.prepare("SELECT hook FROM within_reach").get() !== undefined;
+  } finally {
+    database.close();
+  }
+}
+
 export function active(rows: readonly Row[]): Row[] {
   return rows.filter((row) => row.active);
 }
 
-/** Each line says how a table is not what happened. `whole`: it has to have every life, not only some. */
-export function faults({ file, effects }: Table, lives: readonly Life[], whole: boolean): string[] {
+/** Each line says how a table is not what happened. The lives in `unseen` may be missing. */
+export function faults({ file, effects }: Table, lives: readonly Life[], unseen: readonly Life[]): string[] {
   const rows = rowsOf(file);
   const left = lives.map(named);
   const strange: string[] = [];
@@ -42,7 +52,8 @@ export function faults({ file, effects }: Table, lives: readonly Life[], whole: 
     if (at < 0) strange.push(row.active ? `${row.key} is still active` : `${named(row)} did not happen`);
     else left.splice(at, 1);
   }
-  const missing = whole ? left.map((life) => `${life} is missing`) : [];
+  const may = unseen.map(named);
+  const missing = left.filter((life) => !may.includes(life)).map((life) => `${life} is missing`);
   return [...strange, ...missing, ...notOnce(effects)];
 }
 
