@@ -63,7 +63,12 @@ export class Gateway {
       },
     });
     const gateway = new Gateway(process, log, port, credential);
-    await gateway.#ready();
+    try {
+      await gateway.#ready();
+    } catch (error) {
+      await gateway.end("SIGKILL");
+      throw error;
+    }
     return gateway;
   }
 

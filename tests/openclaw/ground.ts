@@ -8,17 +8,21 @@ import { type Canaries, makeCanaries } from "./canary.ts";
 import { Dispatcher, Listener, Table } from "./dispatcher.ts";
 import { Gateway, type InProcess } from "./gateway.ts";
 import { type Model, startModel } from "./model.ts";
-import { BRIDGE, GHOSTS, TABLES } from "./programs.ts";
+import { BRIDGE, GHOSTS, LOAD, TABLES } from "./programs.ts";
 import { startTap, type Tap } from "./proxy.ts";
 
 export interface Wanted {
   readonly name: string;
   /** The dispatcher's flags. */
   readonly flags?: readonly string[];
-  /** What the bridge's config says beside its address. */
-  readonly bridge?: Record<string, unknown>;
+  /** What the bridge's config says beside its address, or that there is no bridge. */
+  readonly bridge?: Record<string, unknown> | "none";
   /** Whether the bridge dials through a wire-tap on TCP, and not the dispatcher's Unix socket. */
   readonly tapped?: boolean;
+  /** How the plugin answers that only writes down what it receives. */
+  readonly listener?: "ok" | "never";
+  /** Hooks that are fired in the gateway, beside its own; for a measurement: there is one plugin then, and none that keep tables. */
+  readonly load?: { readonly rate: number; readonly seconds: number };
 }
 
 export class Ground {
@@ -48,25 +52,37 @@ export class Ground {
 
   /** Starts all of it, the gateway last. */
   async start(): Promise<void> {
-    const { bridge, tapped = false } = this.#wanted;
+    const { tapped = false, listener = "ok", load } = this.#wanted;
     await this.dispatcher.start();
-    this.#listener = new Listener("listener", "ok", this.dispatcher.address, this.outside);
+    this.#listener = new Listener("listener", listener, this.dispatcher.address, this.outside);
     await Promise.all([
       this.dispatcher.connected(["listener"]),
-      ...Object.keys(TABLES).map((sdk) => this.add(sdk, sdk)),
+      ...(load ? [] : Object.keys(TABLES)).map((sdk) => this.add(sdk, sdk)),
     ]);
     this.#model = await startModel(`The model says ${this.canaries.body}.`);
     if (tapped) this.#tap = await startTap(this.dispatcher.socket, join(this.outside, "sent.bin"));
-    const address = this.#tap?.address ?? this.dispatcher.address;
     this.#gateway = await Gateway.boot({
       directory: this.#inside,
       modelUrl: this.#model.url,
       credential: this.canaries.credential,
-      plugins: [
-        ghosts(this.ghosts, this.canaries.config),
-        { id: "hookwire", path: BRIDGE, config: { ...bridge, address } },
-      ],
+      plugins: this.#plugins(),
     });
+  }
+
+  /** What runs inside the gateway. The canary of the config is in the entry of the ghosts. */
+  #plugins(): InProcess[] {
+    const { bridge = {}, load } = this.#wanted;
+    const address = this.#tap?.address ?? this.dispatcher.address;
+    const plugins: InProcess[] = load
+      ? [{ id: "load", path: LOAD, config: { ...load, report: this.loadReport } }]
+      : [{ id: "ghosts", path: GHOSTS, config: { table: this.ghosts, canary: this.canaries.config } }];
+    if (bridge !== "none") plugins.push({ id: "hookwire", path: BRIDGE, config: { ...bridge, address } });
+    return plugins;
+  }
+
+  /** Where the times of the fired hooks will be. */
+  get loadReport(): string {
+    return join(this.#inside, "load.json");
   }
 
   get gateway(): Gateway {
@@ -102,9 +118,4 @@ export class Ground {
     this.#tap?.close();
     this.#model?.close();
   }
-}
-
-/** The plugin inside has the canary of the config in its own entry there. */
-export function ghosts(table: string, canary: string): InProcess {
-  return { id: "ghosts", path: GHOSTS, config: { table, canary } };
 }

@@ -2,6 +2,7 @@
 
 import { parseArgs } from "node:util";
 
+import { measure } from "./measure.ts";
 import { play } from "./play.ts";
 import { endAll } from "./process.ts";
 import { RUNS } from "./runs.ts";
@@ -12,7 +13,7 @@ const { values, positionals } = parseArgs({ options: { measure: { type: "boolean
 process.on("exit", endAll);
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
 
-process.exit((await (values.measure ? measured() : played(positionals))) ? 0 : 1);
+process.exit((await (values.measure ? measure(positionals) : played(positionals))) ? 0 : 1);
 
 /** The runs of these names, or all; whether each has shown what it has to. */
 async function played(names: readonly string[]): Promise<boolean> {
@@ -23,8 +24,4 @@ async function played(names: readonly string[]): Promise<boolean> {
   }
   console.log(table(results));
   return results.length > 0 && results.every(({ faults }) => faults.length === 0);
-}
-
-async function measured(): Promise<boolean> {
-  return false;
 }
