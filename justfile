@@ -60,6 +60,11 @@ verify-sdks *flags:
     cargo build --release
     tests/verify/sdks {{flags}}
 
+# A real OpenClaw gateway with the bridge, through restarts, kills and hangs: some minutes (`--measure`: what it costs)
+openclaw *flags:
+    cargo build --release
+    tests/openclaw/run {{flags}}
+
 # Hookwire beside what a user would pick instead, and beside the limit: about ten minutes (`just bench --help`)
 bench *flags:
     cargo build --release
