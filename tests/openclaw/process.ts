@@ -67,7 +67,11 @@ export class Process {
   signal(signal: NodeJS.Signals): void {
     const { pid } = this.#child;
     if (pid === undefined || !running.has(this)) return;
-    process.kill(signal === "SIGKILL" ? -pid : pid, signal);
+    try {
+      process.kill(signal === "SIGKILL" ? -pid : pid, signal);
+    } catch {
+      // it is gone, and its exit not yet noticed
+    }
   }
 
   /** Sends the signal and waits for the exit; milliseconds from the one to the other. */
