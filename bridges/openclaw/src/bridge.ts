@@ -63,8 +63,8 @@ export class Bridge {
     if (this.#boot === undefined || away > LONGEST_ABSENCE) this.#boot = this.#newBoot();
     const run = { link: this.#linkOf(this.#boot, settings, daemon), daemon, settings };
     this.#run = run;
-    daemon?.start(() => run.link.dial());
-    run.link.dial();
+    if (daemon === undefined) run.link.dial();
+    else daemon.start(() => run.link.dial());
     return run;
   }
 

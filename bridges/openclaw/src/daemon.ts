@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
@@ -64,6 +64,7 @@ export class Daemon {
     }
     const child = this.#child;
     child.unref();
+    (child.stdout as Socket | null)?.unref();
     const late = setTimeout(
       () => this.log.error(`hookwire: ${this.command} serve is not ready yet`),
       READY_WITHIN,

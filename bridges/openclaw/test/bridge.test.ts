@@ -21,7 +21,7 @@ describe("a process", () => {
     await tail.seen(3);
     const status = JSON.parse(await hookwire("status", "--to", dispatcher.address, "--json"));
     assert.equal(status.gateways.length, 1);
-    assert.equal(gateway.said(/attached/), 1);
+    assert.equal(gateway.said(/hookwire: attached/), 1);
     await gateway.stop("shutdown");
     const seen = await tail.stopped();
     assert.equal(new Set(seen.map(({ boot }) => boot)).size, 1);
@@ -52,7 +52,11 @@ describe("a process", () => {
     await gateway.stop("shutdown");
     const seen = await tail.stopped();
     assert.deepEqual(lives(seen), ["start a#1", "end a#1 idle"]);
-    assert.deepEqual(seen.filter(({ hook }) => hook !== "cron_changed").length, 5, "one gateway_start, one gateway_stop");
+    assert.deepEqual(
+      seen.filter(({ hook }) => hook !== "cron_changed").length,
+      5,
+      "one gateway_start, one gateway_stop",
+    );
   });
 });
 
@@ -76,7 +80,15 @@ describe("an observer", () => {
         throw new Error("not for you");
       },
     };
-    for (const event of [hostile, null, undefined, 5, "text", [], new Proxy({}, { ownKeys: () => ["a", "a"] })]) {
+    for (const event of [
+      hostile,
+      null,
+      undefined,
+      5,
+      "text",
+      [],
+      new Proxy({}, { ownKeys: () => ["a", "a"] }),
+    ]) {
       gateway.fire("message_received", event, event);
       gateway.fire("gateway_stop", hostile);
     }

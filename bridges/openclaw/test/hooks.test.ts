@@ -64,7 +64,10 @@ describe("the settings", () => {
       queueEvents: 5,
       spawn: "yes",
     });
-    assert.deepEqual([address, content, queueEvents, spawn], ["unix:/run/hookwire.sock", "metadata", 5, false]);
+    assert.deepEqual(
+      [address, content, queueEvents, spawn],
+      ["unix:/run/hookwire.sock", "metadata", 5, false],
+    );
     assert.equal(settingsOf({ content: "everything" }).content, "none");
     assert.equal(settingsOf({ stopWaitMs: -1 }).stopWaitMs, DEFAULTS.stopWaitMs);
   });

@@ -1,11 +1,12 @@
 /** OpenClaw's part: a gateway that loads the bundled plugin as the real one does, and a plugin that sees what came. */
 
+import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { folder, HOOKWIRE, Process } from "../../../sdk/typescript/test/cast.js";
+import { folder, HOOKWIRE, PATIENCE, Process } from "../../../sdk/typescript/test/cast.js";
 import type { Api, Log, Observer, Service } from "../src/openclaw.js";
 
 /** This package's folder, and the project's. */
@@ -32,7 +33,6 @@ const OF_RUNS = /^(agent_|llm_|model_call_|before_agent_(reply|run|finalize)|bef
 /** A gateway in this process. */
 export class Gateway {
   readonly logged: string[] = [];
-  readonly stateDir: string;
   #full = new Map<string, Observer>();
   #discovery = new Map<string, Observer>();
   #service: Service | undefined;
@@ -40,14 +40,19 @@ export class Gateway {
   private constructor(
     t: TestContext,
     private readonly config: Record<string, unknown>,
+    readonly stateDir = folder(t),
   ) {
-    this.stateDir = folder(t);
     t.after(() => this.#service?.stop());
   }
 
+  /** One that is not up yet. */
+  static of(t: TestContext, config: Record<string, unknown>): Gateway {
+    return new Gateway(t, config);
+  }
+
   /** Boots one; no other may be up in this process. */
-  static async boot(t: TestContext, config: Record<string, unknown>): Promise<Gateway> {
-    const gateway = new Gateway(t, config);
+  static async boot(t: TestContext, config: Record<string, unknown>, stateDir?: string): Promise<Gateway> {
+    const gateway = new Gateway(t, config, stateDir);
     await gateway.start();
     return gateway;
   }
@@ -55,7 +60,11 @@ export class Gateway {
   /** What happens between SIGUSR2's stop and the gateway being up again, too. */
   async start(): Promise<void> {
     await this.load();
-    this.fire("gateway_start", { port: 18_999 }, { config: { key: "secret" }, abortSignal: new AbortController().signal });
+    this.fire(
+      "gateway_start",
+      { port: 18_999 },
+      { config: { key: "secret" }, abortSignal: new AbortController().signal },
+    );
   }
 
   /** Evaluates, registers and starts the plugin. */
@@ -121,7 +130,16 @@ export class Tail {
   readonly #process: Process;
 
   constructor(t: TestContext, to: string, name = "tail", ...flags: string[]) {
-    this.#process = new Process(t, HOOKWIRE, ["tail", "--to", to, "--as", name, "--json", "--follow", ...flags]);
+    this.#process = new Process(t, HOOKWIRE, [
+      "tail",
+      "--to",
+      to,
+      "--as",
+      name,
+      "--json",
+      "--follow",
+      ...flags,
+    ]);
   }
 
   /** It is subscribed. */
@@ -136,12 +154,17 @@ export class Tail {
     return lines.map((line) => JSON.parse(line));
   }
 
-  /** Waits until a gateway_stop came: the so manieth. All that came until then. */
-  async stopped(times = 1): Promise<Seen[]> {
+  /** All that came, once it holds of that. */
+  async sees(holds: (seen: Seen[]) => boolean): Promise<Seen[]> {
     for (let count = 1; ; count += 1) {
       const seen = await this.seen(count);
-      if (seen.filter(({ hook }) => hook === "gateway_stop").length >= times) return seen;
+      if (holds(seen)) return seen;
     }
+  }
+
+  /** All that came, once so many gateway_stops did. */
+  stopped(times = 1): Promise<Seen[]> {
+    return this.sees((seen) => seen.filter(({ hook }) => hook === "gateway_stop").length >= times);
   }
 
   /** Everything that it printed, word for word. */
@@ -169,6 +192,16 @@ export interface Recorded {
 
 /** A recorded life of a real gateway. */
 export function recorded(name: string): Recorded[] {
-  const lines = readFileSync(join(PROJECT, "tests/data/openclaw", name), "utf8").trimEnd().split("\n");
+  const lines = readFileSync(join(PROJECT, "tests/data/openclaw", name), "utf8")
+    .trimEnd()
+    .split("\n");
   return lines.map((line) => JSON.parse(line));
+}
+
+/** Waits until it holds. */
+export async function until(holds: () => boolean): Promise<void> {
+  for (const began = Date.now(); !holds(); ) {
+    assert.ok(Date.now() - began < PATIENCE, "it never held");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }

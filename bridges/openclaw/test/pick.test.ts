@@ -30,8 +30,17 @@ const MESSAGE = {
 
 describe("a field", () => {
   it("of a conversation leaves when that is asked for", () => {
-    const event = { prompt: "hello", messages: [{ role: "user", content: "hello" }], runId: "r", success: true };
-    assert.deepEqual(said("agent_end", event, {}, "none"), { messages: [{ role: "user" }], runId: "r", success: true });
+    const event = {
+      prompt: "hello",
+      messages: [{ role: "user", content: "hello" }],
+      runId: "r",
+      success: true,
+    };
+    assert.deepEqual(said("agent_end", event, {}, "none"), {
+      messages: [{ role: "user" }],
+      runId: "r",
+      success: true,
+    });
     assert.deepEqual(said("before_prompt_build", event, {}, "metadata"), {
       prompt: { length: 5 },
       messages: [{ role: "user", content: { length: 5 } }],
@@ -95,20 +104,30 @@ describe("a canary", () => {
       for (const content of ["none", "metadata"] as const) {
         const translated = translate(hook, event, event, 0, content);
         const payload = translated?.payload;
-        const text = payload?.$case === "json" ? Buffer.from(payload.value).toString() : JSON.stringify(payload?.value, bigint);
+        const text =
+          payload?.$case === "json"
+            ? Buffer.from(payload.value).toString()
+            : JSON.stringify(payload?.value, bigint);
         assert.ok(!text?.includes(CANARY), `${hook} ${content}: ${text}`);
       }
     }
   });
 
   it("in a credential, a command or an error leaves nothing", () => {
-    const job = { id: "j", schedule: { kind: "on-exit", command: CANARY, cwd: CANARY }, payload: { message: CANARY } };
+    const job = {
+      id: "j",
+      schedule: { kind: "on-exit", command: CANARY, cwd: CANARY },
+      payload: { message: CANARY },
+    };
     const events: [string, object][] = [
       ["cron_changed", { action: "added", job, error: CANARY, summary: CANARY }],
       ["before_tool_call", { toolName: "exec", params: { env: { KEY: CANARY } }, derivedPaths: [CANARY] }],
       ["after_tool_call", { toolName: "exec", result: CANARY, error: CANARY }],
       ["message_received", { content: CANARY, metadata: { authorization: CANARY, senderId: "s" } }],
-      ["llm_input", { systemPrompt: CANARY, prompt: CANARY, historyMessages: [MESSAGE], tools: [{ name: CANARY }] }],
+      [
+        "llm_input",
+        { systemPrompt: CANARY, prompt: CANARY, historyMessages: [MESSAGE], tools: [{ name: CANARY }] },
+      ],
       ["llm_output", { assistantTexts: [CANARY], lastAssistant: MESSAGE }],
       ["message_sent", { content: CANARY, error: CANARY }],
       ["reply_payload_sending", { payload: { text: CANARY, mediaUrl: CANARY } }],
@@ -132,8 +151,13 @@ describe("plain data", () => {
       self: {},
     };
     params.self = params;
-    const { params: copy } = said("before_tool_call", { params }, {}, "full") as { params: Record<string, unknown> };
-    assert.deepEqual([copy.path, copy.list, copy.when, copy.signal], ["/tmp/x", [1, null, { deep: true }], undefined, undefined]);
+    const { params: copy } = said("before_tool_call", { params }, {}, "full") as {
+      params: Record<string, unknown>;
+    };
+    assert.deepEqual(
+      [copy.path, copy.list, copy.when, copy.signal],
+      ["/tmp/x", [1, null, { deep: true }], undefined, undefined],
+    );
   });
 });
 
