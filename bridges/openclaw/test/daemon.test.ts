@@ -51,7 +51,7 @@ describe("spawn", () => {
     writeFileSync(other, "#!/bin/sh\nexit 3\n", { mode: 0o700 });
     for (const [command, why] of [
       ["no-such-program", /ENOENT/],
-      [other, /it ended with 3/],
+      [other, /has ended with 3/],
     ] as const) {
       const gateway = await Gateway.boot(t, { spawn: true, command });
       await until(() => gateway.said(why) > 0);
