@@ -42,11 +42,12 @@ python:
     cargo build --release
     python3 docs/python/check.py
 
-# The SDKs' generated code, made anew from proto/
+# The SDKs' and the bridge's generated code, made anew from proto/
 generate:
     sdk/python/generate
     sdk/typescript/generate
     sdk/go/generate
+    bridges/openclaw/generate
 
 # Lints and tests of the SDKs in Python, TypeScript and Go, against a real dispatcher
 sdks:
@@ -54,6 +55,11 @@ sdks:
     sdk/python/check
     sdk/typescript/check
     sdk/go/check
+
+# Lints and tests of the bridge to OpenClaw, against a real dispatcher
+bridges:
+    cargo build --release
+    bridges/openclaw/check
 
 # `hookwire verify` over the `session_table` of every SDK: about a minute
 verify-sdks *flags:

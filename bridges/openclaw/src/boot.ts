@@ -10,6 +10,9 @@ import { VERSION } from "./version.js";
 /** Hooks of the gateway itself: kept as starts and ends of sessions are. */
 const OF_THE_GATEWAY: ReadonlySet<string> = new Set(["gateway_start", "gateway_stop"]);
 
+/** What a dispatcher takes in until it says so itself, in bytes. */
+const LARGEST_EVENT = 3 << 20;
+
 /** A boot, with one emitter. */
 export class Boot {
   readonly id = randomUUID();
@@ -22,10 +25,19 @@ export class Boot {
   replaced = false;
   /** What its gateway_stop said. */
   stop: string | undefined;
+  /** A dispatcher has welcomed it. */
+  wasOpen = false;
+  /** The largest event that the dispatcher takes in, in bytes. */
+  largestEvent = LARGEST_EVENT;
 
   /** @param room How many events are kept that neither start nor end a session. */
   constructor(room: () => Size) {
     this.queue = new Queue(this.#alive, room);
+  }
+
+  /** What is alive has to be said, if it is not too much. */
+  get mustList(): boolean {
+    return this.wasOpen || this.queue.shed > 0;
   }
 
   /** Publishes an event; says under which number, and how many were lost. */
@@ -37,14 +49,12 @@ export class Boot {
   }
 
   /**
-   * What its next stream says first.
-   *
-   * @param again It was attached before, and nobody knows what the dispatcher made of its absence: it says which
-   * sessions are alive. So does a boot that had to let go of starts or ends. Any other says nothing about that, which is
-   * not the same as "none".
+   * What its next stream says first. A boot that was attached before says which sessions are alive, for nobody knows what
+   * the dispatcher made of its absence; so does one that had to let go of starts or ends. Any other says nothing about
+   * that, which is not the same as "none".
    */
-  hello(gatewayId: string, again: boolean): Hello {
-    const liveSessions = again || this.queue.shed > 0 ? this.#alive.list() : undefined;
+  hello(gatewayId: string): Hello {
+    const liveSessions = this.mustList ? this.#alive.list() : undefined;
     return {
       gatewayId,
       bootId: this.id,

@@ -2,15 +2,17 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 
 import { Backoff } from "../../../sdk/typescript/src/backoff.js";
 import type { Log } from "./openclaw.js";
 
 /** How long the daemon may take to say that it listens, in milliseconds. */
 const READY_WITHIN = 10_000;
+
+/** The longest path of a Unix socket that every system takes, in bytes. */
+const LONGEST_SOCKET = 103;
 
 /** A daemon, which is started anew when it ends. */
 export class Daemon {
@@ -24,27 +26,34 @@ export class Daemon {
   #isStopped = false;
 
   constructor(
-    private readonly command: string,
+    readonly command: string,
     stateDir: string,
     private readonly log: Log,
+    /** Called whenever it listens, perhaps more than once. */
+    private readonly onReady: () => void,
   ) {
     this.#folder = join(stateDir, "hookwire");
     this.#socket = join(this.#folder, "hookwire.sock");
     this.address = `unix:${this.#socket}`;
+    if (Buffer.byteLength(this.#socket) > LONGEST_SOCKET) {
+      throw new Error(`the path is too long for a Unix socket: ${this.#socket}`);
+    }
   }
 
   /** Starts it, unless one listens there already: a daemon outlives a gateway that crashes. */
-  start(onReady: () => void): void {
+  start(): void {
     const probe = connect(this.#socket);
     probe.unref();
     probe.on("connect", () => {
       probe.destroy();
-      this.log.info(
-        `hookwire: a dispatcher listens on ${this.address} already; it is used, and left running`,
-      );
-      onReady();
+      if (this.#child === undefined) {
+        this.log.info(
+          `hookwire: a dispatcher listens on ${this.address} already: it is used, and left running`,
+        );
+      }
+      this.onReady();
     });
-    probe.on("error", () => this.#spawn(onReady));
+    probe.on("error", () => this.#spawn());
   }
 
   /** Has it stop, by its own drain; nobody waits for that. */
@@ -54,30 +63,31 @@ export class Daemon {
     this.#child?.kill("SIGTERM");
   }
 
-  #spawn(onReady: () => void): void {
-    if (this.#isStopped) return;
+  #spawn(): void {
+    if (this.#isStopped || this.#child !== undefined) return;
     try {
       this.#child = this.#serve();
     } catch (error) {
-      this.log.error(`hookwire: ${this.command} cannot be started: ${error}`);
+      this.#ended(`cannot be started: ${error}`);
       return;
     }
     const child = this.#child;
     child.unref();
-    const late = setTimeout(
-      () => this.log.error(`hookwire: ${this.command} serve is not ready yet`),
-      READY_WITHIN,
-    );
-    late.unref();
-    const lines = createInterface(child.stdout ?? process.stdin);
-    lines.once("line", () => {
+    const late = setTimeout(() => this.#say("is not ready yet"), READY_WITHIN).unref();
+    const output = child.stdout as Socket | null;
+    output?.unref();
+    output?.once("data", () => {
       clearTimeout(late);
       this.#backoff.reset();
       this.log.info(`hookwire: started ${this.command} serve (pid ${child.pid}) on ${this.address}`);
-      onReady();
+      this.onReady();
     });
-    child.on("error", (error) => this.#ended(late, error.message, onReady));
-    child.on("exit", (code, signal) => this.#ended(late, `it ended with ${signal ?? code}`, onReady));
+    const ended = (why: string) => {
+      clearTimeout(late);
+      this.#ended(why);
+    };
+    child.on("error", (error) => ended(`cannot be started: ${error.message}`));
+    child.on("exit", (code, signal) => ended(`has ended with ${signal ?? code}`));
   }
 
   #serve(): ChildProcess {
@@ -92,11 +102,14 @@ export class Daemon {
     }
   }
 
-  #ended(late: NodeJS.Timeout, why: string, onReady: () => void): void {
-    clearTimeout(late);
+  #ended(why: string): void {
     this.#child = undefined;
     if (this.#isStopped) return;
-    this.log.error(`hookwire: ${this.command} serve: ${why}; see ${join(this.#folder, "hookwire.log")}`);
-    this.#timer = setTimeout(() => this.start(onReady), this.#backoff.nextWait()).unref();
+    this.#say(why);
+    this.#timer = setTimeout(() => this.start(), this.#backoff.nextWait()).unref();
+  }
+
+  #say(what: string): void {
+    this.log.error(`hookwire: ${this.command} serve ${what}; see ${join(this.#folder, "hookwire.log")}`);
   }
 }

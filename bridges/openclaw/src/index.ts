@@ -1,8 +1,8 @@
 /** The plugin's entry: observes every hook of the catalogue, in whichever copy of this module it fires. */
 
-import { Bridge } from "./bridge.js";
+import { Bridge, type Run } from "./bridge.js";
 import { HOOKS } from "./hooks.js";
-import type { Api } from "./openclaw.js";
+import type { Api, Service } from "./openclaw.js";
 import { settingsOf } from "./settings.js";
 
 /** Every evaluation of this module in a process finds the same bridge here. */
@@ -29,17 +29,18 @@ const plugin = {
   /** Called more than once in a process, also where nothing runs: nothing is opened here. */
   register(api: Api): void {
     const settings = settingsOf(api.pluginConfig);
-    theBridge().configure(settings, api.logger);
+    const runs = api.registrationMode === "full";
+    theBridge().configure(settings, api.logger, runs);
     const options = { priority: PRIORITY, timeoutMs: settings.sessionEndWaitMs + MARGIN };
     for (const hook of Object.keys(HOOKS)) {
       api.on(hook, (event, ctx) => theBridge().observe(hook, event, ctx), options);
     }
-    if (api.registrationMode === "full") api.registerService(service());
+    if (runs) api.registerService(service());
   },
 };
 
-function service(): Parameters<Api["registerService"]>[0] {
-  let run: ReturnType<Bridge["start"]>;
+function service(): Service {
+  let run: Run | undefined;
   return {
     id: "hookwire",
     start({ stateDir }) {

@@ -12,9 +12,6 @@ import type { Log } from "./openclaw.js";
 import type { Settings } from "./settings.js";
 import { type Lost, Stream } from "./stream.js";
 
-/** The largest event that a dispatcher takes in, until it says so itself. */
-const LARGEST_EVENT = 3 << 20;
-
 /** A stream that lasted so long was none that breaks again and again, in milliseconds. */
 const STEADY = 5_000;
 
@@ -23,8 +20,6 @@ export type Way = Pick<Settings, "address" | "gatewayId" | "stopWaitMs" | "drain
 
 /** A boot's connection: one stream after the other. */
 export class Link {
-  /** The largest event that is taken in, in bytes. */
-  largestEvent = LARGEST_EVENT;
   readonly #target: string;
   readonly #backoff = new Backoff(Math.random);
   readonly #changes = new Condition();
@@ -34,7 +29,6 @@ export class Link {
   #openedAt: number | undefined;
   /** When the last one was lost. */
   #lostAt: number | undefined;
-  #wasOpen = false;
   #isOver = false;
   #isStopping = false;
   #writable = true;
@@ -65,14 +59,31 @@ export class Link {
   dial(): void {
     if (this.#isOver || this.#stream !== undefined) return;
     clearTimeout(this.#timer);
-    this.#shedBefore = this.boot.queue.shed;
-    const hello = this.boot.hello(this.way.gatewayId, this.#wasOpen);
-    this.#stream = new Stream(this.#target, hello, {
-      welcome: (welcome) => this.#welcome(welcome),
-      receipt: (receipt) => this.#receipt(receipt),
-      room: () => this.#room(),
-      lost: (lost) => this.#lost(lost),
+    this.#safely(() => {
+      this.#shedBefore = this.boot.queue.shed;
+      const hello = this.boot.hello(this.way.gatewayId);
+      if (this.boot.mustList && hello.liveSessions === undefined) {
+        this.log.warn(
+          "hookwire: too many sessions are alive to be listed: ends that were lost come with the next boot",
+        );
+      }
+      this.#stream = new Stream(this.#target, hello, {
+        welcome: (welcome) => this.#safely(() => this.#welcome(welcome)),
+        receipt: (receipt) => this.#safely(() => this.#receipt(receipt)),
+        room: () => this.#safely(() => this.#room()),
+        lost: (lost) => this.#lost(lost),
+      });
     });
+  }
+
+  /** Nothing that is called from outside of a hook may throw: it would end the gateway. */
+  #safely(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#stream?.close();
+      this.#lost({ why: String(error), wait: 0, forGood: false });
+    }
   }
 
   /** There is something to send: it goes out when this turn of the event loop is over, with what else there is. */
@@ -81,7 +92,7 @@ export class Link {
     this.#isSending = true;
     setImmediate(() => {
       this.#isSending = false;
-      this.#sendAll();
+      this.#safely(() => this.#sendAll());
     });
   }
 
@@ -130,7 +141,9 @@ export class Link {
   #welcome({ ledgerId, resumeAfter, maxEventBytes }: Welcome): void {
     this.#settle(Number(resumeAfter));
     this.boot.queue.rewind(Number(resumeAfter));
-    this.#wasOpen = true;
+    this.boot.wasOpen = true;
+    if (maxEventBytes > 0) this.boot.largestEvent = maxEventBytes;
+    this.losses.count("too large", this.boot.queue.dropLarger(this.boot.largestEvent));
     if (this.boot.queue.shed > this.#shedBefore) {
       // More had to go since that Hello: another one lists what is alive.
       this.#stream?.close();
@@ -140,7 +153,6 @@ export class Link {
     }
     this.#openedAt = performance.now();
     this.#writable = true;
-    if (maxEventBytes > 0) this.largestEvent = maxEventBytes;
     this.#sayAttached(ledgerId);
     this.send();
     this.#changes.changed();

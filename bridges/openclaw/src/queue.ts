@@ -155,6 +155,15 @@ export class Queue {
     this.#sent = Math.max(0, this.#sent - settled);
   }
 
+  /** Lets go of what is larger than so many bytes, and says how many that were. */
+  dropLarger(bytes: number): number {
+    const gone = this.#pending.filter(({ event }) => event.length > bytes);
+    if (gone.length === 0) return 0;
+    this.#pending = this.#pending.filter(({ event }) => event.length <= bytes);
+    for (const pending of gone) this.#tallyOf(pending).count(pending, -1);
+    return gone.length;
+  }
+
   /** Starts over on a new stream: what the dispatcher has is settled, everything else was never sent. */
   rewind(resumeAfter: number): void {
     this.settle(resumeAfter);

@@ -1,7 +1,7 @@
 /** One Attach stream, from its Hello to its loss, and the Drain call beside it. */
 
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
-import { Client, type ClientDuplexStream, credentials } from "@grpc/grpc-js";
+import { Client, type ClientDuplexStream, type ClientReadableStream, credentials } from "@grpc/grpc-js";
 
 import { CHANNEL_OPTIONS } from "../../../sdk/typescript/src/channel.js";
 import { refusal } from "../../../sdk/typescript/src/errors.js";
@@ -57,6 +57,7 @@ export class Stream {
   readonly #client: Client;
   readonly #stream: ClientDuplexStream<Uint8Array, AttachResponse>;
   #handshake: NodeJS.Timeout | undefined;
+  #drain: ClientReadableStream<DrainResponse> | undefined;
   #isOver = false;
 
   /** @param target As gRPC names it. */
@@ -102,6 +103,7 @@ export class Stream {
     });
     answers.on("end", () => listener.failed("the drain ended without a report"));
     answers.on("error", (error) => listener.failed(error.message));
+    this.#drain = answers;
   }
 
   /** Says that nothing more will be sent, and lets go of everything. */
@@ -110,6 +112,7 @@ export class Stream {
     clearTimeout(this.#handshake);
     this.#stream.end();
     this.#stream.cancel();
+    this.#drain?.cancel(); // the dispatcher goes on with it
     this.#client.close();
   }
 

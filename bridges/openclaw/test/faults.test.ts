@@ -1,0 +1,167 @@
+/** The dispatcher is absent, dies, hangs, or does not want this gateway. */
+
+import assert from "node:assert/strict";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+
+import { Dispatcher, folder, PATIENCE } from "../../../sdk/typescript/test/cast.js";
+import { Gateway, lives, Tail, until } from "./openclaw.js";
+
+/** A place where dispatchers come and go. */
+class Place {
+  readonly address: string;
+  readonly #home: string;
+
+  constructor(private readonly t: TestContext) {
+    this.#home = folder(t);
+    this.address = `unix:${join(this.#home, "s.sock")}`;
+  }
+
+  serve(...flags: string[]): Promise<Dispatcher> {
+    return Dispatcher.serve(this.t, "--listen", this.address, ...flags);
+  }
+
+  /** One with a journal. */
+  serveAgain(): Promise<Dispatcher> {
+    return this.serve("--data-dir", join(this.#home, "journal"));
+  }
+
+  async kill({ process }: Dispatcher): Promise<void> {
+    process.kill("SIGKILL");
+    await process.end(null);
+    rmSync(join(this.#home, "s.sock"), { force: true });
+  }
+}
+
+describe("a dispatcher", () => {
+  it("that is absent at boot is told everything when it comes", async (t) => {
+    const place = new Place(t);
+    const gateway = await Gateway.boot(t, { address: place.address });
+    gateway.fire("session_start", { sessionId: "a" });
+    await gateway.fire("session_end", { sessionId: "a", reason: "idle" });
+    gateway.fire("session_start", { sessionId: "b" });
+    await until(() => gateway.said(/no dispatcher at/) === 1);
+    await place.serve();
+    const tail = await new Tail(t, place.address, "tail", "--announce").ready();
+    await gateway.stop("shutdown");
+    assert.ok(lives(await tail.stopped()).includes("end b#2 shutdown"));
+    assert.equal(gateway.said(/no dispatcher at/), 1, "one line for many attempts");
+  });
+
+  it("that is killed and comes back with its journal goes on with every session", async (t) => {
+    const place = new Place(t);
+    const first = await place.serveAgain();
+    const gateway = await Gateway.boot(t, { address: place.address });
+    const tail = await new Tail(t, place.address, "tail", "--announce").ready();
+    for (const id of ["a", "b"]) gateway.fire("session_start", { sessionId: id });
+    await tail.sees((seen) => lives(seen).length === 2);
+    await place.kill(first);
+    await gateway.fire("session_end", { sessionId: "a", reason: "reset" }); // the stream is broken: at once
+    gateway.fire("session_start", { sessionId: "a", resumedFrom: "a" });
+    await place.serveAgain();
+    await tail.sees((seen) => lives(seen).includes("start a#3"));
+    await gateway.stop("shutdown");
+    const ends = lives(await tail.stopped()).filter((line) => line.startsWith("end"));
+    assert.deepEqual(ends, ["end a#1 reset", "end b#2 shutdown", "end a#3 shutdown"]);
+  });
+
+  it("that lost its ledger is told which sessions are alive", async (t) => {
+    const place = new Place(t);
+    const first = await place.serve();
+    const gateway = await Gateway.boot(t, { address: place.address });
+    for (const id of ["a", "b", "c"])
+      gateway.fire("session_start", { sessionId: id, sessionKey: `key-${id}` });
+    await gateway.fire("session_end", { sessionId: "b", reason: "idle" });
+    await settled(gateway, 1);
+    await place.kill(first);
+    await place.serve();
+    await settled(gateway, 2);
+    const tail = await new Tail(t, place.address, "tail", "--announce").ready();
+    const began = lives(await tail.seen(2)).map((line) => line.split("#")[0]);
+    assert.deepEqual(began.sort(), ["start a", "start c"]);
+    await gateway.stop("shutdown");
+    assert.equal(lives(await tail.stopped()).length, 4);
+  });
+
+  it("that hangs holds nobody up for longer than is configured, and the second to wait not at all", async (t) => {
+    const place = new Place(t);
+    const hanging = await place.serve();
+    const gateway = await Gateway.boot(t, { address: place.address, sessionEndWaitMs: 200, stopWaitMs: 300 });
+    gateway.fire("session_start", { sessionId: "a" });
+    await gateway.fire("session_end", { sessionId: "a" });
+    await settled(gateway, 1);
+    hanging.process.kill("SIGSTOP");
+    for (const id of ["b", "c"]) gateway.fire("session_start", { sessionId: id });
+    await gateway.fire("session_end", { sessionId: "b" });
+    await gateway.fire("session_end", { sessionId: "c" });
+    await gateway.stop("shutdown");
+    hanging.process.kill("SIGCONT");
+    assert.equal(gateway.said(/drained|draining/), 0);
+    assert.equal(gateway.said(/nobody there: [1-9]/), 1, gateway.logged.join("\n"));
+  });
+
+  it("that is dead when the gateway stops is not waited for", async (t) => {
+    const place = new Place(t);
+    const dead = await place.serve();
+    const gateway = await Gateway.boot(t, { address: place.address, stopWaitMs: PATIENCE });
+    gateway.fire("session_start", { sessionId: "a" });
+    await settled(gateway, 1);
+    await place.kill(dead);
+    await gateway.stop("shutdown", ["a"]); // with so much patience, a wait would be a hanging test
+    assert.equal(gateway.said(/nobody there/), 1);
+  });
+
+  it("that says Goodbye is dialled again", async (t) => {
+    const place = new Place(t);
+    const first = await place.serveAgain();
+    const gateway = await Gateway.boot(t, { address: place.address });
+    await settled(gateway, 1);
+    await first.stop();
+    await place.serveAgain();
+    await settled(gateway, 2);
+    await gateway.stop("shutdown");
+  });
+
+  it("with a newer boot of the same name has this one displaced, for good, in one line", async (t) => {
+    const place = new Place(t);
+    const dispatcher = await place.serve();
+    const gateway = await Gateway.boot(t, { address: place.address });
+    await settled(gateway, 1);
+    const other = new (await import("../../../sdk/typescript/test/cast.js")).Gateway(
+      t,
+      dispatcher,
+      "openclaw",
+    );
+    other.start("x");
+    await until(() => gateway.said(/displaced by a newer boot/) === 1);
+    gateway.fire("session_start", { sessionId: "a" });
+    await gateway.stop("shutdown");
+    assert.equal(gateway.said(/displaced|no dispatcher/), 1, gateway.logged.join("\n"));
+    assert.equal(gateway.said(/hookwire: attached/), 1);
+  });
+});
+
+describe("the queue", () => {
+  it("loses what starts and ends no session first, and counts it", async (t) => {
+    const place = new Place(t);
+    const gateway = await Gateway.boot(t, { address: place.address, queueEvents: 10 });
+    gateway.fire("session_start", { sessionId: "a", sessionKey: "k" });
+    for (let count = 0; count < 25; count += 1) gateway.fire("message_received", { sessionKey: "k" });
+    gateway.fire("session_start", { sessionId: "b" });
+    await until(() => gateway.said(/no dispatcher at/) === 1);
+    await place.serve();
+    const tail = await new Tail(t, place.address, "tail", "--announce").ready();
+    await gateway.stop("shutdown");
+    assert.deepEqual(
+      lives(await tail.stopped()).filter((line) => line.startsWith("end")),
+      ["end a#1 shutdown", "end b#2 shutdown"],
+    );
+    assert.equal(gateway.said(/no room: 15/), 1, gateway.logged.join("\n"));
+  });
+});
+
+/** Waits until the gateway has attached so often. */
+async function settled(gateway: Gateway, times: number): Promise<void> {
+  await until(() => gateway.said(/hookwire: attached/) >= times);
+}
