@@ -1,6 +1,6 @@
 /** What a run stands on: a dispatcher, its plugins, a model, and a gateway with two plugins inside, the bridge and the ghosts. */
 
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -83,6 +83,12 @@ export class Ground {
   /** Where the times of the fired hooks will be. */
   get loadReport(): string {
     return join(this.#inside, "load.json");
+  }
+
+  /** How many events with this text in them have reached the plugin that writes them down. */
+  arrived(text: string): number {
+    const received = this.#listener ? readFileSync(this.#listener.received, "utf8") : "";
+    return received.split("\n").filter((line) => line.includes(text)).length;
   }
 
   get gateway(): Gateway {

@@ -66,27 +66,29 @@ async function timeOfStop(stop: Stop): Promise<number> {
 
 /** A call of the gateway's hook runner, from the call to its return, with the bridge and without. */
 async function measureHooks(): Promise<boolean> {
-  const load = { rate: HOOKS_A_SECOND, seconds: LOAD_SECONDS };
-  const p99: number[] = [];
   console.log(`a hook's return inside the gateway at ${HOOKS_A_SECOND} hooks a second, ms`);
-  for (const [says, bridge] of [
-    ["without the bridge", "none"],
-    ["with the bridge", {}],
-    ["with the bridge, all of the content", { content: "full" }],
-  ] as const) {
-    const { rate, times } = await on({ name: "hooks", bridge, load }, (ground) => report(ground.loadReport));
-    const at = (share: number) => quantile(times, share).toFixed(3);
-    console.log(`  ${says.padEnd(36)} p50 ${at(0.5)}  p99 ${at(0.99)}  max ${at(1)}  at ${rate.toFixed(0)} a second`);
-    p99.push(quantile(times, 0.99));
-  }
-  const [alone = 0, ...withIt] = p99;
-  console.log(`  added at p99: ${withIt.map((each) => (each - alone).toFixed(3)).join(" and ")} (at most ${ADDED_MS})`);
-  return withIt.every((each) => each - alone < ADDED_MS);
+  const alone = await timeOfHooks("without the bridge", "none");
+  const others = [
+    await timeOfHooks("with the bridge", {}),
+    await timeOfHooks("with the bridge, all of the content", { content: "full" }),
+  ];
+  const added = others.map((p99) => p99 - alone);
+  console.log(`  added at p99: ${added.map((ms) => ms.toFixed(3)).join(" and ")} (at most ${ADDED_MS})`);
+  return added.every((ms) => ms < ADDED_MS);
 }
 
-async function report(file: string): Promise<{ rate: number; times: number[] }> {
-  await until("the load is over", LOAD_SECONDS * 3, () => existsSync(file));
-  return JSON.parse(readFileSync(file, "utf8"));
+/** The 99th of a hundred. Throws where not all of the hooks have reached a plugin: what was not sent costs nothing. */
+async function timeOfHooks(says: string, bridge: Exclude<Wanted["bridge"], undefined>): Promise<number> {
+  const load = { rate: HOOKS_A_SECOND, seconds: LOAD_SECONDS };
+  return on({ name: "hooks", bridge, load }, async (ground) => {
+    await until("the load is over", LOAD_SECONDS * 3, () => existsSync(ground.loadReport));
+    const { rate, times } = JSON.parse(readFileSync(ground.loadReport, "utf8"));
+    if (bridge !== "none")
+      await until("all of it has arrived", LOAD_SECONDS, () => ground.arrived("agent:main:load:") >= times.length);
+    const at = (share: number) => quantile(times, share).toFixed(3);
+    console.log(`  ${says.padEnd(36)} p50 ${at(0.5)}  p99 ${at(0.99)}  max ${at(1)}  at ${rate.toFixed(0)} a second`);
+    return quantile(times, 0.99);
+  });
 }
 
 /** Does this on a ground of its own, which is cleared in any case. */
