@@ -7,6 +7,7 @@ import { describe, it, type TestContext } from "node:test";
 
 import { Dispatcher, folder, PATIENCE } from "../../../sdk/typescript/test/cast.js";
 import { Gateway, lives, Tail, until } from "./openclaw.js";
+import { Stub } from "./stub.js";
 
 /** A place where dispatchers come and go. */
 class Place {
@@ -94,7 +95,8 @@ describe("a dispatcher", () => {
     hanging.process.kill("SIGSTOP");
     for (const id of ["b", "c"]) gateway.fire("session_start", { sessionId: id });
     await gateway.fire("session_end", { sessionId: "b" });
-    await gateway.fire("session_end", { sessionId: "c" });
+    const next = new Promise((resolve) => setImmediate(resolve, "after this turn"));
+    assert.equal(await Promise.race([gateway.fire("session_end", { sessionId: "c" }), next]), undefined);
     await gateway.stop("shutdown");
     hanging.process.kill("SIGCONT");
     assert.equal(gateway.said(/drained|draining/), 0);
@@ -139,6 +141,33 @@ describe("a dispatcher", () => {
     await gateway.stop("shutdown");
     assert.equal(gateway.said(/displaced|no dispatcher/), 1, gateway.logged.join("\n"));
     assert.equal(gateway.said(/hookwire: attached/), 1);
+  });
+});
+
+describe("what is alive", () => {
+  it("is said where nobody knows what became of it, behind what is still to be sent, and else nothing is said", async (t) => {
+    const stub = await Stub.serve(t);
+    const gateway = await Gateway.boot(t, { address: stub.address });
+    gateway.fire("session_start", { sessionId: "a", sessionKey: "k" }, { agentId: "main" });
+    await gateway.fire("session_end", { sessionId: "b" });
+    await until(() => stub.events.length === 3);
+    stub.silent = true;
+    gateway.fire("session_start", { sessionId: "c" });
+    await until(() => stub.events.length === 4);
+    stub.break();
+    await until(() => stub.hellos.length === 2);
+    const [first, second] = stub.hellos;
+    assert.equal(first?.liveSessions, undefined, "absent is not empty");
+    assert.deepEqual(second?.liveSessions?.sessions, [
+      { id: "a", key: "k", agentId: "main" },
+      { id: "c", key: "", agentId: "" },
+    ]);
+    assert.equal(second?.resendThrough, 4n);
+    assert.equal(second?.emitterId, first?.emitterId);
+    await until(() => stub.events.length > 4); // the stub remembers nothing: all without a receipt comes again
+    assert.ok(stub.events.slice(4).some(({ session }) => session?.id === "c"));
+    stub.silent = false;
+    await gateway.stop("shutdown");
   });
 });
 
