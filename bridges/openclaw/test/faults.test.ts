@@ -85,7 +85,19 @@ describe("a dispatcher", () => {
     assert.equal(lives(await tail.stopped()).length, 4);
   });
 
-  it("that hangs holds nobody up for longer than is configured, and the second to wait not at all", async (t) => {
+  it("that gives no receipt is waited for once, until it gives one", async (t) => {
+    const stub = await Stub.serve(t);
+    const gateway = await Gateway.boot(t, { address: stub.address, sessionEndWaitMs: 100 });
+    await settled(gateway, 1);
+    stub.silent = true;
+    await gateway.fire("session_end", { sessionId: "a" }); // as long as is configured
+    const next = new Promise((resolve) => setImmediate(resolve, "waited"));
+    assert.equal(await Promise.race([gateway.fire("session_end", { sessionId: "b" }), next]), undefined);
+    stub.silent = false;
+    await gateway.stop("shutdown");
+  });
+
+  it("that hangs holds nobody up for longer than is configured", async (t) => {
     const place = new Place(t);
     const hanging = await place.serve();
     const gateway = await Gateway.boot(t, { address: place.address, sessionEndWaitMs: 200, stopWaitMs: 300 });
@@ -95,8 +107,7 @@ describe("a dispatcher", () => {
     hanging.process.kill("SIGSTOP");
     for (const id of ["b", "c"]) gateway.fire("session_start", { sessionId: id });
     await gateway.fire("session_end", { sessionId: "b" });
-    const next = new Promise((resolve) => setImmediate(resolve, "after this turn"));
-    assert.equal(await Promise.race([gateway.fire("session_end", { sessionId: "c" }), next]), undefined);
+    await gateway.fire("session_end", { sessionId: "c" });
     await gateway.stop("shutdown");
     hanging.process.kill("SIGCONT");
     assert.equal(gateway.said(/drained|draining/), 0);
@@ -141,6 +152,27 @@ describe("a dispatcher", () => {
     await gateway.stop("shutdown");
     assert.equal(gateway.said(/displaced|no dispatcher/), 1, gateway.logged.join("\n"));
     assert.equal(gateway.said(/hookwire: attached/), 1);
+  });
+});
+
+describe("a gateway", () => {
+  it("that is refused says so once, in the dispatcher's words, and dials no more", async (t) => {
+    const place = new Place(t);
+    await place.serve();
+    const gateway = await Gateway.boot(t, { address: place.address, gatewayId: "x".repeat(200) });
+    await until(() => gateway.said(/refused by the dispatcher: INVALID_ARGUMENT: .*gateway_id/) === 1);
+    gateway.fire("session_start", { sessionId: "a" });
+    assert.equal(gateway.fire("session_end", { sessionId: "a" }), undefined);
+    await gateway.stop("shutdown");
+    assert.equal(gateway.said(/refused by/), 1);
+  });
+
+  it("with an address that is none runs on, and says what is wrong", async (t) => {
+    const gateway = await Gateway.boot(t, { address: "somewhere" });
+    gateway.fire("session_start", { sessionId: "a" });
+    await gateway.fire("session_end", { sessionId: "a" });
+    await gateway.stop("shutdown");
+    assert.equal(gateway.said(/"somewhere" is no address/), 1);
   });
 });
 
