@@ -96,9 +96,9 @@ export class Link {
     });
   }
 
-  /** Waits for a receipt, but no longer than so many milliseconds; not at all where none can be expected. */
+  /** Waits for a receipt, but no longer than so many milliseconds; not at all where no stream is open. */
   async receipt(seq: number, ms: number): Promise<void> {
-    if (this.#openedAt === undefined || this.#isSilent) return;
+    if (this.#isSilent) return;
     const settled = () => this.#through >= seq || this.#openedAt === undefined;
     this.#isSilent = !(await isWithin(ms, this.#changes.until(settled))) || this.#isSilent;
   }

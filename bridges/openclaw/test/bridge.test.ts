@@ -5,6 +5,7 @@ import { describe, it, type TestContext } from "node:test";
 
 import { Dispatcher, hookwire } from "../../../sdk/typescript/test/cast.js";
 import { Gateway, lives, Tail } from "./openclaw.js";
+import { Stub } from "./stub.js";
 
 async function scene(t: TestContext, config: Record<string, unknown> = {}, ...flags: string[]) {
   const dispatcher = await Dispatcher.serve(t);
@@ -118,6 +119,39 @@ describe("an observer", () => {
       [{ content: { length: 4 << 20 }, messageId: "m" }, { content: "small" }],
     );
     await gateway.stop("shutdown");
+  });
+});
+
+describe("a canary", () => {
+  /** What left a gateway that met canaries wherever it could, byte for byte. */
+  async function left(t: TestContext, content: string): Promise<string> {
+    const stub = await Stub.serve(t);
+    const gateway = await Gateway.boot(t, { address: stub.address, content });
+    const ctx = {
+      sessionId: "a",
+      config: { gateway: { auth: { token: "canary-config" } } },
+      apiKey: "canary-key",
+    };
+    gateway.fire("message_received", { content: "canary-body", authorization: "canary-key" }, ctx);
+    gateway.fire("before_tool_call", { toolName: "exec", params: { command: "canary-body" } }, ctx);
+    gateway.fire("llm_input", { prompt: "canary-body", credentials: { key: "canary-key" } }, ctx);
+    gateway.fire("cron_changed", { action: "added", job: { payload: { message: "canary-body" } } }, ctx);
+    gateway.fire("session_end", { sessionId: "a", reason: "canary-body", apiKey: "canary-key" }, ctx);
+    await gateway.stop("shutdown");
+    assert.equal(stub.events.length, 7);
+    return Buffer.concat(stub.bytes).toString("latin1");
+  }
+
+  it("in the config, a credential or a body leaves in nothing with the default settings", async (t) => {
+    for (const content of ["none", "metadata"]) {
+      assert.deepEqual((await left(t, content)).match(/canary-\w+/g), null, content);
+    }
+  });
+
+  it("leaves in a body, and nowhere else, when that is asked for", async (t) => {
+    const found = (await left(t, "full")).match(/canary-\w+/g);
+    assert.deepEqual([...new Set(found)], ["canary-body"]);
+    assert.equal(found?.length, 4);
   });
 });
 

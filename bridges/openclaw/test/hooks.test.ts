@@ -18,7 +18,7 @@ const CATALOGUE: Record<string, Entry> = JSON.parse(
   readFileSync(join(PROJECT, "dispatcher/src/fanout/catalogue.json"), "utf8"),
 );
 
-/** In the catalogue for gateways before 2026.9, which still fire it. */
+/** OpenClaw 2026.9 knows no such hook, and warns of whoever registers for it. */
 const GONE = "before_agent_start";
 
 const MANIFEST = JSON.parse(readFileSync(join(PACKAGE, "openclaw.plugin.json"), "utf8"));

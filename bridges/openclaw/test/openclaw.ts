@@ -84,6 +84,7 @@ export class Gateway {
       logger,
       on: (hook, observer) => void observers.set(hook, observer),
       registerService: (service) => {
+        assert.equal(registrationMode, "full", "nothing runs elsewhere");
         this.#service = service;
       },
     });

@@ -161,6 +161,14 @@ describe("plain data", () => {
   });
 });
 
+describe("data that refers to itself twice", () => {
+  it("comes to an end", () => {
+    const params: Record<string, unknown> = {};
+    Object.assign(params, { left: params, right: params });
+    assert.ok(JSON.stringify(said("before_tool_call", { params }, {}, "full")).length < 10_000_000);
+  });
+});
+
 function bigint(_: string, value: unknown): unknown {
   return typeof value === "bigint" ? Number(value) : value;
 }

@@ -2,7 +2,13 @@
 
 import type { TestContext } from "node:test";
 
-import { Server, ServerCredentials, type ServerDuplexStream, type ServerWritableStream } from "@grpc/grpc-js";
+import {
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerWritableStream,
+  status,
+} from "@grpc/grpc-js";
 
 import { StopReason } from "../src/gen/hookwire/v1/event.js";
 import {
@@ -22,6 +28,9 @@ export class Stub {
   readonly hellos: Hello[] = [];
   readonly events: GatewayEvent[] = [];
   readonly drains: DrainRequest[] = [];
+  readonly #streams = new Set<ServerDuplexStream<[AttachRequest, Buffer], AttachResponse>>();
+  /** Nothing has a receipt. */
+  silent = false;
   /** Everything that came, as it came. */
   readonly bytes: Buffer[] = [];
 
@@ -46,6 +55,7 @@ export class Stub {
   }
 
   attach(call: ServerDuplexStream<[AttachRequest, Buffer], AttachResponse>): void {
+    this.#streams.add(call);
     call.on("data", ([{ message }, bytes]: [AttachRequest, Buffer]) => {
       this.bytes.push(bytes);
       if (message?.$case === "hello") {
@@ -61,12 +71,19 @@ export class Stub {
       } else if (message?.$case === "publish") {
         const { firstPublishSeq, events } = message.value;
         this.events.push(...events);
+        if (this.silent) return;
         const throughPublishSeq = firstPublishSeq + BigInt(events.length) - 1n;
         call.write({ message: { $case: "receipt", value: { throughPublishSeq, refused: [] } } });
       }
     });
     call.on("end", () => call.end());
     call.on("error", () => {});
+  }
+
+  /** Every stream breaks. */
+  break(): void {
+    for (const stream of this.#streams) stream.emit("error", { code: status.UNAVAILABLE, details: "broken" });
+    this.#streams.clear();
   }
 
   drain(call: ServerWritableStream<[DrainRequest, Buffer], DrainResponse>): void {
