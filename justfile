@@ -44,11 +44,12 @@ python:
     cargo build --release
     python3 docs/python/check.py
 
-# The SDKs' generated code, made anew from proto/
+# The SDKs' and the bridge's generated code, made anew from proto/
 generate:
     sdk/python/generate
     sdk/typescript/generate
     sdk/go/generate
+    bridges/openclaw/generate
 
 # Lints and tests of the SDKs in Python, TypeScript and Go, against a real dispatcher
 sdks:
@@ -57,10 +58,20 @@ sdks:
     sdk/typescript/check
     sdk/go/check
 
+# Lints and tests of the bridge to OpenClaw, against a real dispatcher
+bridges:
+    cargo build --release
+    bridges/openclaw/check
+
 # `hookwire verify` over the `session_table` of every SDK: about a minute
 verify-sdks *flags:
     cargo build --release
     tests/verify/sdks {{flags}}
+
+# A real OpenClaw gateway with the bridge, through restarts, kills and hangs: some minutes (`--measure`: what it costs)
+openclaw *flags:
+    cargo build --release
+    tests/openclaw/run {{flags}}
 
 # Hookwire beside what a user would pick instead, and beside the limit: about ten minutes (`just bench --help`)
 bench *flags:

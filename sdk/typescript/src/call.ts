@@ -1,8 +1,9 @@
 /** One call of Subscribe, over gRPC. */
 
-import { type ChannelOptions, Client, type ClientDuplexStream, credentials } from "@grpc/grpc-js";
+import { Client, type ClientDuplexStream, credentials } from "@grpc/grpc-js";
 
 import { targetOf } from "./address.js";
+import { CHANNEL_OPTIONS } from "./channel.js";
 import {
   HookServiceService,
   type SubscribeRequest,
@@ -33,27 +34,6 @@ export interface Call {
 /** Begins a call. It returns before anybody has answered. */
 export type Dial = () => Call;
 
-/** The largest message that is taken in, in bytes: an operator may have raised what a dispatcher sends. */
-const MAX_MESSAGE_BYTES = 64 << 20;
-
-const OPTIONS: ChannelOptions = {
-  // Notices a dispatcher that is gone without a word, also while nothing happens.
-  "grpc.keepalive_time_ms": 10_000,
-  "grpc.keepalive_timeout_ms": 10_000,
-  "grpc.keepalive_permit_without_calls": 1,
-  // Over a Unix socket it would be the socket's path, which no HTTP/2 server takes.
-  "grpc.default_authority": "localhost",
-  "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
-  // The stock 64 KiB are one batch: the dispatcher would wait for us after each.
-  "grpc-node.flow_control_window": 1 << 20,
-  // One call, one connection, and a backoff of our own.
-  "grpc.use_local_subchannel_pool": 1,
-  "grpc.enable_retries": 0,
-  "grpc.service_config_disable_resolution": 1,
-  // A dispatcher is on this machine or next to it.
-  "grpc.enable_http_proxy": 0,
-};
-
 /**
  * How to reach a dispatcher.
  *
@@ -73,7 +53,7 @@ class GrpcCall implements Call {
   #isOver = false;
 
   constructor(target: string) {
-    this.#client = new Client(target, credentials.createInsecure(), OPTIONS);
+    this.#client = new Client(target, credentials.createInsecure(), CHANNEL_OPTIONS);
     // Decoded when they are received: of messages that wait, each with hundreds of events, gRPC's own queue would have
     // the garbage collector copy every object.
     this.#stream = this.#client.makeBidiStreamRequest(path, requestSerialize, (bytes) => bytes);

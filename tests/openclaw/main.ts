@@ -1,0 +1,27 @@
+/** `just openclaw`: the runs, one after the other, and what they show side by side. */
+
+import { parseArgs } from "node:util";
+
+import { measure } from "./measure.ts";
+import { play } from "./play.ts";
+import { endAll } from "./process.ts";
+import { RUNS } from "./runs.ts";
+import { table } from "./show.ts";
+
+const { values, positionals } = parseArgs({ options: { measure: { type: "boolean" } }, allowPositionals: true });
+
+process.on("exit", endAll);
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
+
+process.exit((await (values.measure ? measure(positionals) : played(positionals))) ? 0 : 1);
+
+/** The runs of these names, or all; whether each has shown what it has to. */
+async function played(names: readonly string[]): Promise<boolean> {
+  const results = [];
+  for (const run of RUNS.filter(({ name }) => names.length === 0 || names.includes(name))) {
+    console.error(`${run.says} …`);
+    results.push(await play(run));
+  }
+  console.log(table(results));
+  return results.length > 0 && results.every(({ faults }) => faults.length === 0);
+}
