@@ -2,7 +2,7 @@
 
 use hookwire_sdk::{BoxError, Event, Plugin};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), BoxError> {
     Plugin::builder("hello").on("session_*", hello).run().await?;
     Ok(())

@@ -6,7 +6,7 @@
 //! ```no_run
 //! use hookwire_sdk::{BoxError, Event, Plugin};
 //!
-//! #[tokio::main]
+//! #[tokio::main(flavor = "current_thread")]
 //! async fn main() -> Result<(), BoxError> {
 //!     Plugin::builder("audit").on("session_*", audit).run().await?;
 //!     Ok(())
