@@ -46,6 +46,7 @@ mod keepalive;
 mod listen;
 mod operator;
 mod reconnect;
+mod record;
 mod reflection;
 mod report_at_the_end;
 mod retention_all;

@@ -54,9 +54,22 @@ async fn what_is_not_taken_in_is_told() {
     let large = format!(r#"{{"text":"{}"}}"#, "x".repeat(2_000));
     trigger(&daemon, &["message_sent", "--json", &large]).await.expect(76, "1024 are the most");
     trigger(&daemon, &["session_end", "--session", "s", "--reason", "bored"]).await.expect(64, "bored");
+    trigger(&daemon, &["gateway_stop", "--reason", "foo"]).await.expect(64, "shutdown, restart");
+    let unknown = ["session_start", "--session", "s", "--json", r#"{"resumed":"r"}"#];
+    trigger(&daemon, &unknown).await.expect(64, "resumed_from, session_file");
     trigger(&daemon, &["no_such_hook"]).await.expect(0, "hookwire explain");
     let nobody = ["trigger", "session_start", "--session", "s", "--to", "127.0.0.1:1"];
     Process::run(&nobody, &[]).await.expect(69, "nobody answers");
+}
+
+#[tokio::test]
+async fn an_end_of_what_is_not_alive_is_told() {
+    let daemon = Daemon::start(&["--gateway-grace", "10m"]).await;
+    trigger(&daemon, &["session_start", "--session", "s"]).await;
+    let end = ["session_end", "--json", r#"{"session_id":"s","reason":"compaction","next_session_id":"t"}"#];
+    let in_vain = |ended: &Ended| ended.stdout.iter().any(|line| line.contains("No session ended"));
+    let [first, second] = [trigger(&daemon, &end).await, trigger(&daemon, &end).await];
+    assert!(!in_vain(&first) && in_vain(&second), "{first:#?} {second:#?}");
 }
 
 #[tokio::test]

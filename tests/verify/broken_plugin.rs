@@ -43,6 +43,9 @@ enum Fault {
     BusyReconnect,
     AnswersDisplaced,
     ReturnsDisplaced,
+    OmitsSessionSeq,
+    InventsSessionSeq,
+    DiesAtSweep,
 }
 
 impl Fault {
@@ -58,6 +61,9 @@ impl Fault {
             Some("busy-reconnect") => Self::BusyReconnect,
             Some("answers-displaced") => Self::AnswersDisplaced,
             Some("returns-displaced") => Self::ReturnsDisplaced,
+            Some("omits-session-seq") => Self::OmitsSessionSeq,
+            Some("invents-session-seq") => Self::InventsSessionSeq,
+            Some("dies-at-sweep") => Self::DiesAtSweep,
             other => panic!("no such fault: {other:?}"),
         }
     }
@@ -248,17 +254,27 @@ impl Plugin {
         let again = self.fault == Fault::EndTwice && event.hook == hook::SESSION_END;
         let changed = again || !self.applied.contains(&event.id);
         let session = event.session.clone().unwrap_or_default();
-        self.note(&json!({
+        let mut line = json!({
             "event_id": event.id, "hook": event.hook, "ledger_id": self.ledger,
             "incarnation": session.incarnation, "session_id": session.id, "session_seq": event.session_seq,
             "changed": changed, "draining": self.draining, "pid": process::id(),
-        }));
+        });
+        match self.fault {
+            Fault::OmitsSessionSeq => drop(line.as_object_mut().unwrap().remove("session_seq")),
+            Fault::InventsSessionSeq => line["session_seq"] = 0.into(),
+            _ => {}
+        }
+        self.note(&line);
     }
 
     fn sweep(&mut self) {
         let owed = |(ledger, life): &(String, u64)| *ledger == self.ledger && self.named.contains(life);
         let ghosts: Vec<_> = self.open.iter().filter(|life| !owed(life)).cloned().collect();
         for (ledger, life) in ghosts {
+            if self.fault == Fault::DiesAtSweep {
+                eprintln!("no such row");
+                process::exit(3);
+            }
             self.note(&json!({ "swept": life, "ledger_id": ledger, "pid": process::id() }));
         }
     }

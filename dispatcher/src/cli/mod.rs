@@ -5,12 +5,15 @@ mod client;
 mod demo;
 mod drain;
 mod explain;
+mod group;
 mod handover;
 mod journal;
+mod last_words;
 mod listen;
 mod names;
 mod process;
 mod publish;
+mod record;
 mod serve;
 mod status;
 mod subscribers;
@@ -23,6 +26,9 @@ use std::{fmt, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use hookwire_sdk::{ADDRESS_VARIABLE, Address, DEFAULT_ADDRESS};
+
+/// Where a plugin that is told its name finds it: `verify` tells it, `listen` reads it.
+const SUBSCRIBER_VARIABLE: &str = "HOOKWIRE_SUBSCRIBER";
 
 /// Every session that a plugin saw start, it sees end.
 #[derive(Debug, Parser)]
@@ -38,6 +44,7 @@ enum Command {
     Publish(publish::Args),
     Tail(tail::Args),
     Listen(listen::Args),
+    Record(record::Args),
     Trigger(trigger::Args),
     Explain(explain::Args),
     Verify(verify::Args),
@@ -121,6 +128,7 @@ pub fn run() -> ExitCode {
         Command::Publish(args) => publish::run(args),
         Command::Tail(args) => tail::run(args),
         Command::Listen(args) => listen::run(args),
+        Command::Record(args) => record::run(args),
         Command::Trigger(args) => trigger::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Verify(args) => verify::run(args),

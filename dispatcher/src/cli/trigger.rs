@@ -3,15 +3,14 @@
 //! Its boot has the same name in every command, so that a start and its end can be two commands: the second comes back in the
 //! boot of the first.
 
+mod fields;
+
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use hookwire_protocol::{
     hook,
-    v1::{
-        GatewayEvent, Publish, Receipt, SessionEndReason, SessionRef, attach_request::Hello,
-        attach_response::Welcome,
-    },
+    v1::{GatewayEvent, Publish, Receipt, SessionRef, attach_request::Hello, attach_response::Welcome},
 };
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
@@ -20,12 +19,20 @@ use super::{
     Exit, Failure, Target, client,
     publish::{
         attach::{Heard, Link},
-        openclaw,
+        openclaw::{self, Fired},
         setback::Setback,
     },
+    status,
     term::{self, clean},
 };
 use crate::fanout::catalogue;
+
+/// Why a session may end, as far as its gateway can say.
+const END_REASONS: [&str; 9] =
+    ["new", "reset", "idle", "daily", "deleted", "compaction", "shutdown", "restart", "unknown"];
+
+/// Why a gateway may stop.
+const STOP_REASONS: [&str; 2] = ["shutdown", "restart"];
 
 /// How long a dispatcher may take for the receipt.
 const RECEIPT_WITHIN: Duration = Duration::from_secs(30);
@@ -67,7 +74,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "WORD")]
     reason: Option<String>,
 
-    /// The hook's own fields
+    /// The hook's own fields, by the names that `hookwire explain HOOK` shows, or in camel case
     #[arg(long, value_name = "OBJECT", default_value = "{}")]
     json: String,
 
@@ -86,52 +93,83 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     }
     client::block_on(async {
         let (mut link, boot, welcome) = attach(&args).await?;
+        let before = sessions(&args).await;
         let publish = Publish { first_publish_seq: welcome.resume_after + 1, events: vec![event] };
         let receipt = timeout(RECEIPT_WITHIN, receipt(&mut link, publish)).await;
         let receipt = receipt.map_err(|_| Exit::Unavailable.because("no receipt came"))??;
+        let after = sessions(&args).await;
         link.close().await;
         if let Some(refusal) = receipt.refused.first() {
             return Err(Exit::Refused.because(format!("refused: {}", clean(&refusal.text))));
         }
-        term::print(&became(&args, &boot))
+        let in_vain =
+            before.zip(after).is_some_and(|(before, after)| after.saw_an_end_in_vain_since(&before));
+        term::print(&became(&args, &boot, in_vain))
     })
 }
 
 /// What is sent, or what is wrong with it.
 fn event(args: &Args) -> Result<GatewayEvent, String> {
-    let mut fields: Map<String, Value> =
+    let hook = args.hook.as_str();
+    let said: Map<String, Value> =
         serde_json::from_str(&args.json).map_err(|error| format!("--json: no object: {error}"))?;
-    let raw = match &args.reason {
+    if args.reason.is_some() && !matches!(hook, hook::SESSION_END | hook::GATEWAY_STOP) {
+        return Err("--reason: only a session_end or a gateway_stop has one".to_owned());
+    }
+    let typed = catalogue::described().into_iter().find(|(name, known)| name == hook && known.typed);
+    let raw = match &typed {
         None => args.json.clone(),
-        Some(reason) => {
-            check_reason(&args.hook, reason)?;
-            fields.insert("reason".to_owned(), reason.as_str().into());
+        Some((_, known)) => {
+            let mut fields = fields::read(hook, known, said).map_err(|why| format!("--json: {why}"))?;
+            fields.extend(args.reason.iter().map(|reason| ("reason".to_owned(), reason.as_str().into())));
+            check_reason(hook, &fields)?;
             Value::Object(fields).to_string()
         }
     };
-    let hook = json!(args.hook);
-    let line = format!(r#"{{"hook":{hook},"event":{raw}}}"#);
-    let event = openclaw::read_line(line.as_bytes()).map_err(|error| format!("--json: {error}"))?;
+    let line = format!(r#"{{"hook":{},"event":{raw}}}"#, json!(hook));
+    let Fired { event, .. } =
+        openclaw::read_line(line.as_bytes()).map_err(|error| format!("--json: {error}"))?;
     let named = args.session.is_some() || !args.key.is_empty();
     let given = SessionRef { id: args.session.clone(), key: args.key.clone(), agent_id: args.agent.clone() };
     let session = if named { Some(given) } else { event.session };
-    if session.is_none() && matches!(args.hook.as_str(), hook::SESSION_START | hook::SESSION_END) {
-        return Err(format!("{} needs --session", args.hook));
+    if session.is_none() && matches!(hook, hook::SESSION_START | hook::SESSION_END) {
+        return Err(format!("{hook} needs --session"));
     }
     Ok(GatewayEvent { session, ..event })
 }
 
-fn check_reason(hook: &str, word: &str) -> Result<(), String> {
-    match hook {
-        hook::GATEWAY_STOP => Ok(()),
-        hook::SESSION_END if word == "unknown" || openclaw::end_reason(word) != SessionEndReason::Unknown => {
-            Ok(())
+fn check_reason(hook: &str, fields: &Map<String, Value>) -> Result<(), String> {
+    let words: &[&str] = if hook == hook::GATEWAY_STOP { &STOP_REASONS } else { &END_REASONS };
+    match fields.get("reason").and_then(Value::as_str) {
+        Some(word) if !words.contains(&word) => {
+            Err(format!("--reason: there is no {word:?} for a {hook}: {}", words.join(", ")))
         }
-        hook::SESSION_END => Err(format!(
-            "--reason: no {word:?}: new, reset, idle, daily, deleted, compaction, shutdown, restart or unknown"
-        )),
-        _ => Err("--reason: only a session_end or a gateway_stop has one".to_owned()),
+        _ => Ok(()),
     }
+}
+
+/// What the dispatcher says of sessions that end, where it can be asked: a receipt does not tell whether any did.
+#[derive(Clone, Copy, Debug)]
+struct Sessions {
+    /// Of this gateway.
+    alive: u64,
+    /// Ends of sessions that were not, of all gateways.
+    ends_in_vain: u64,
+}
+
+impl Sessions {
+    fn saw_an_end_in_vain_since(self, before: &Self) -> bool {
+        self.alive >= before.alive && self.ends_in_vain > before.ends_in_vain
+    }
+}
+
+async fn sessions(args: &Args) -> Option<Sessions> {
+    if args.hook != hook::SESSION_END {
+        return None;
+    }
+    let status = status::ask(&args.target).await.ok()?;
+    let alive = status.gateways.iter().find(|it| it.id == args.gateway)?.live_sessions;
+    Some(Sessions { alive, ends_in_vain: *status.counters.get("ends_without_life")? })
 }
 
 /// Attaches, in the first boot that is not over.
@@ -171,13 +209,17 @@ async fn receipt(link: &mut Link, publish: Publish) -> Result<Receipt, Failure> 
 }
 
 /// What became of it, and what will.
-fn became(args: &Args, boot: &str) -> String {
+fn became(args: &Args, boot: &str, in_vain: bool) -> String {
     let gateway = clean(&args.gateway);
     let taken = format!("{} is taken in, from gateway {gateway}, boot {boot}", clean(&args.hook));
     let then = match args.hook.as_str() {
+        hook::SESSION_END if in_vain => format!(
+            "No session ended: none of that name is alive in gateway {gateway}. It never was, has ended, or was lost after the grace"
+        ),
         hook::SESSION_END => return taken,
         hook::GATEWAY_STOP => format!(
-            "It is delivered when the boot ends: hookwire drain --gateway {gateway} --reason shutdown"
+            "It is delivered when the boot ends: hookwire drain --gateway {gateway} --reason {}",
+            args.reason.as_deref().unwrap_or(STOP_REASONS[0])
         ),
         _ if args.session.is_none() => return taken,
         _ => "The session ends as lost when no other trigger comes within the gateway's grace".to_owned(),
@@ -188,7 +230,7 @@ fn became(args: &Args, boot: &str) -> String {
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
-    use hookwire_protocol::v1::gateway_event::Payload;
+    use hookwire_protocol::v1::{SessionEndReason, StopReason, gateway_event::Payload};
 
     use super::*;
 
@@ -208,8 +250,40 @@ mod tests {
         let Some(Payload::SessionEnd(said)) = end.payload else { panic!("{end:?}") };
         assert_eq!(said.reason(), SessionEndReason::Reset);
         assert_eq!(end.session.and_then(|session| session.id).as_deref(), Some("s"));
-        assert!(parsed(&["session_end", "--session", "s", "--reason", "bored"]).is_err());
+        let snake = r#"{"reason":"compaction","next_session_id":"t"}"#;
+        let end = parsed(&["session_end", "--session", "s", "--json", snake]).expect("an event");
+        let Some(Payload::SessionEnd(said)) = end.payload else { panic!("{end:?}") };
+        assert_eq!((said.reason(), &*said.next_session_id), (SessionEndReason::Compaction, "t"));
+        for bored in [["--reason", "bored"], ["--json", r#"{"reason":"bored"}"#]] {
+            let told = parsed(&[&["session_end", "--session", "s"][..], &bored].concat()).expect_err("bored");
+            assert!(END_REASONS.iter().all(|reason| told.contains(reason)), "{told}");
+        }
         assert!(parsed(&["message_sent", "--reason", "reset"]).is_err());
+    }
+
+    #[test]
+    fn every_reason_is_one_that_is_read() {
+        for reason in END_REASONS {
+            let read = openclaw::end_reason(reason);
+            assert_eq!(read == SessionEndReason::Unknown, reason == "unknown", "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_stop_has_a_reason_and_the_gateways_own_words() {
+        let text = r#"{"text":"back soon"}"#;
+        let stop = parsed(&["gateway_stop", "--reason", "restart", "--json", text]).expect("an event");
+        let Some(Payload::GatewayStop(said)) = stop.payload else { panic!("{stop:?}") };
+        assert_eq!((said.reason(), &*said.text), (StopReason::Restart, "back soon"));
+        let told = parsed(&["gateway_stop", "--reason", "foo"]).expect_err("foo");
+        assert!(told.contains("shutdown, restart"), "{told}");
+    }
+
+    #[test]
+    fn an_end_in_vain_is_told_from_one_that_ends_something() {
+        let before = Sessions { alive: 2, ends_in_vain: 1 };
+        let after = |alive, ends_in_vain| Sessions { alive, ends_in_vain }.saw_an_end_in_vain_since(&before);
+        assert!(after(2, 2) && !after(1, 1) && !after(1, 2) && !after(2, 1));
     }
 
     #[test]

@@ -60,6 +60,17 @@ pub(crate) struct Described {
     pub(crate) example: Option<Value>,
 }
 
+/// What the type of a field says that no gateway does.
+const BY_THE_DISPATCHER: &str = ", by the dispatcher";
+
+impl Described {
+    /// The fields that a gateway says, with their types.
+    pub(crate) fn given(&self) -> impl Iterator<Item = (&str, &str)> {
+        let fields = self.fields.iter().filter_map(|(name, kind)| Some((name.as_str(), kind.as_str()?)));
+        fields.filter(|(_, kind)| !kind.ends_with(BY_THE_DISPATCHER))
+    }
+}
+
 /// All hooks of the catalogue, described.
 pub(crate) fn described() -> Vec<(String, Described)> {
     let all: Map<String, Value> = serde_json::from_str(DESCRIPTIONS).expect("a test reads it");

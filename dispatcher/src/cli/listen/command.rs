@@ -1,7 +1,7 @@
 //! One run of the command: the event in, the answer out.
 
 use std::{
-    io::{self, ErrorKind},
+    io,
     os::unix::process::ExitStatusExt,
     pin::pin,
     process::{ExitStatus, Stdio},
@@ -10,17 +10,16 @@ use std::{
 };
 
 use hookwire_sdk::{Event, Outcome};
-use nix::{
-    sys::signal::{Signal, killpg},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    process::{Child, ChildStderr, ChildStdin},
+    process::{ChildStderr, ChildStdin},
     time::timeout,
 };
 
 use crate::cli::{
+    group::Group,
+    last_words::LastWords,
     tail,
     term::{clean, say},
 };
@@ -55,14 +54,15 @@ impl Command {
     /// Runs it for one event.
     pub(super) async fn run(self: Arc<Self>, event: Event) -> Outcome {
         match self.start(&event) {
-            Ok(running) => running.outcome(&event).await,
+            Ok(group) => outcome(&group, &event).await,
             Err(error) => Outcome::failed(format!("the command cannot be started: {error}")),
         }
     }
 
-    fn start(&self, event: &Event) -> io::Result<Running> {
+    fn start(&self, event: &Event) -> io::Result<Group> {
         let session = event.session().cloned().unwrap_or_default();
-        let child = tokio::process::Command::new("sh")
+        let mut command = tokio::process::Command::new("sh");
+        command
             .args(["-c", &self.shell])
             .env("HOOKWIRE_HOOK", event.hook())
             .env("HOOKWIRE_SESSION_ID", session.id)
@@ -71,58 +71,35 @@ impl Command {
             .env("HOOKWIRE_EVENT_ID", event.id())
             .env("HOOKWIRE_TIME_LEFT_MS", event.time_left().as_millis().to_string())
             .stdin(Stdio::piped())
-            .stderr(Stdio::piped())
-            // A Ctrl-C is for us, and what it started goes with it when it has to be killed.
-            .process_group(0)
-            .spawn()?;
-        let id = child.id().and_then(|id| i32::try_from(id).ok()).ok_or(ErrorKind::NotFound)?;
-        Ok(Running { child, group: Group(Some(Pid::from_raw(id))) })
+            .stderr(Stdio::piped());
+        Group::start(&mut command)
     }
 }
 
-/// A command that was started, killed with all that it started where this is dropped before its end.
-struct Running {
-    child: Child,
-    group: Group,
-}
-
-struct Group(Option<Pid>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(id) = self.0 {
-            // It may be gone by itself meanwhile.
-            let _ = killpg(id, Signal::SIGKILL);
-        }
-    }
-}
-
-impl Running {
-    async fn outcome(mut self, event: &Event) -> Outcome {
-        let (stdin, stderr) = (self.child.stdin.take(), self.child.stderr.take());
-        let line = tail::event_json(event.kind(), event.time_left(), event.wire());
-        let mut complaint = Complaint::default();
-        let status = {
-            let (mut feed, mut listen) = (pin!(feed(stdin, line)), pin!(complaint.listen(stderr)));
-            let (mut is_fed, mut is_heard) = (false, false);
-            let status = loop {
-                tokio::select! {
-                    status = self.child.wait() => break status,
-                    () = &mut feed, if !is_fed => is_fed = true,
-                    () = &mut listen, if !is_heard => is_heard = true,
-                }
-            };
-            if !is_heard {
-                // Later words are only missed.
-                let _ = timeout(LAST_WORDS, listen).await;
+/// What it answers. It is killed, with all that it started, where this is dropped before its end.
+async fn outcome(group: &Group, event: &Event) -> Outcome {
+    let (stdin, _, stderr) = group.pipes();
+    let line = tail::event_json(event.kind(), event.time_left(), event.wire());
+    let mut complaint = LastWords::new(KEPT);
+    let status = {
+        let (mut feed, mut listen) = (pin!(feed(stdin, line)), pin!(listen(stderr, &mut complaint)));
+        let (mut is_fed, mut is_heard) = (false, false);
+        let status = loop {
+            tokio::select! {
+                status = group.end() => break status,
+                () = &mut feed, if !is_fed => is_fed = true,
+                () = &mut listen, if !is_heard => is_heard = true,
             }
-            status
         };
-        self.group.0 = None;
-        match status {
-            Ok(status) => answer(status, complaint.text()),
-            Err(error) => Outcome::failed(format!("the command is lost: {error}")),
+        if !is_heard {
+            // Later words are only missed.
+            let _ = timeout(LAST_WORDS, listen).await;
         }
+        status
+    };
+    match status {
+        Ok(status) => answer(status, complaint.text()),
+        Err(error) => Outcome::failed(format!("the command is lost: {error}")),
     }
 }
 
@@ -133,24 +110,12 @@ async fn feed(stdin: Option<ChildStdin>, line: String) {
     }
 }
 
-/// The end of what a command wrote to stderr.
-#[derive(Default)]
-struct Complaint(Vec<u8>);
-
-impl Complaint {
-    /// Reads to its end. May be dropped at any time.
-    async fn listen(&mut self, stderr: Option<ChildStderr>) {
-        let Some(mut stderr) = stderr else { return };
-        let mut piece = [0; 4 << 10];
-        while let Ok(count @ 1..) = stderr.read(&mut piece).await {
-            self.0.extend_from_slice(&piece[..count]);
-            let beyond = self.0.len().saturating_sub(KEPT);
-            self.0.drain(..beyond);
-        }
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0).trim().trim_start_matches(char::REPLACEMENT_CHARACTER).to_owned()
+/// Reads to its end. May be dropped at any time.
+async fn listen(stderr: Option<ChildStderr>, complaint: &mut LastWords) {
+    let Some(mut stderr) = stderr else { return };
+    let mut piece = [0; 4 << 10];
+    while let Ok(count @ 1..) = stderr.read(&mut piece).await {
+        complaint.add(&piece[..count]);
     }
 }
 

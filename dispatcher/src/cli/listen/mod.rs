@@ -9,7 +9,7 @@ use clap::builder::NonEmptyStringValueParser;
 use hookwire_sdk::{Plugin, PluginBuilder, RunError};
 
 use self::command::Command;
-use super::{Exit, Failure, Target, client, serve};
+use super::{Exit, Failure, SUBSCRIBER_VARIABLE, Target, client, serve};
 
 /// Be a plugin: run a command for each event
 ///
@@ -25,7 +25,7 @@ pub(super) struct Args {
     target: Target,
 
     /// The subscriber's durable name: what it is owed is kept under it
-    #[arg(long = "as", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long = "as", value_name = "NAME", env = SUBSCRIBER_VARIABLE, value_parser = NonEmptyStringValueParser::new())]
     name: String,
 
     /// A hook, or a glob of hooks; session_start and session_end come together

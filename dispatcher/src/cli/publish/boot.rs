@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use hookwire_protocol::v1::{
-    DrainRequest, GatewayEvent, StopReason, attach_request::Hello, attach_response::Welcome,
-    gateway_event::Payload,
+    DrainRequest, GatewayEvent, SessionEndReason, StopReason, attach_request::Hello,
+    attach_response::Welcome, gateway_event::Payload,
 };
 use hookwire_sdk::Address;
 use prost::Message;
@@ -38,6 +38,8 @@ pub(super) struct Boot {
     heard: Instant,
     /// What its gateway_stop said, once that was read.
     stop: Option<StopReason>,
+    /// What was passed over last is an end of a gateway that had vanished.
+    lost: bool,
     over: bool,
 }
 
@@ -70,6 +72,7 @@ impl Boot {
             patience: Patience::default(),
             heard: Instant::now(),
             stop: None,
+            lost: false,
             over: false,
         })
     }
@@ -100,6 +103,7 @@ impl Boot {
 
     /// Takes over an event that was read from this line; it is on its way with the next steps.
     pub(super) fn publish(&mut self, line: u64, event: GatewayEvent, tally: &mut Tally) {
+        self.lost = false;
         if let Some(Payload::GatewayStop(stop)) = &event.payload {
             self.stop = Some(stop.reason());
         }
@@ -108,6 +112,15 @@ impl Boot {
             tally.reject(line, format_args!("an event of {bytes} bytes; {max} are taken in at most"));
         } else {
             tally.lose(self.resend.push(line, event));
+        }
+    }
+
+    /// Takes note of what a dispatcher made: a gateway_stop of its own tells of a drain, unless the boot was lost.
+    pub(super) fn pass_over(&mut self, event: &GatewayEvent) {
+        match &event.payload {
+            Some(Payload::SessionEnd(end)) => self.lost = end.reason() == SessionEndReason::Lost,
+            Some(Payload::GatewayStop(stop)) if !self.lost => self.stop = Some(stop.reason()),
+            _ => {}
         }
     }
 

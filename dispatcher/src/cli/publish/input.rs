@@ -2,14 +2,13 @@
 
 use std::{io, mem, os::fd::AsFd, path::Path, time::Duration};
 
-use hookwire_protocol::v1::GatewayEvent;
 use tokio::{
     fs::File,
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     time::{Instant, sleep_until},
 };
 
-use super::openclaw::{BadLine, read_line};
+use super::openclaw::{BadLine, Fired, read_line};
 
 /// A longer line is skipped without being held in memory.
 const MAX_LINE_BYTES: usize = 16 << 20;
@@ -23,7 +22,7 @@ pub(super) struct Entry {
     /// Its number, from 1.
     pub(super) number: u64,
     /// What it says.
-    pub(super) event: Result<GatewayEvent, Unusable>,
+    pub(super) fired: Result<Fired, Unusable>,
 }
 
 /// A line that is skipped.
@@ -76,7 +75,7 @@ impl Input {
         self.live
     }
 
-    /// The next entry, `None` at the end. Dropping the future loses nothing.
+    /// The next entry, `None` at the end. What a dispatcher made has a clock of its own: it comes at once. Dropping the future loses nothing.
     ///
     /// # Errors
     /// When the source cannot be read.
@@ -84,7 +83,8 @@ impl Input {
         if self.held.is_none() {
             self.held = self.lines.next().await?.map(entry);
         }
-        if let (Some(pace), Some(Entry { event: Ok(event), .. })) = (&mut self.pace, &self.held)
+        if let (Some(pace), Some(Entry { fired: Ok(Fired { event, synthetic: false }), .. })) =
+            (&mut self.pace, &self.held)
             && let Some(due) = pace.due(event.time_unix_nano)
         {
             sleep_until(due).await;
@@ -94,11 +94,11 @@ impl Input {
 }
 
 fn entry(line: Line) -> Entry {
-    let event = match line.bytes {
+    let fired = match line.bytes {
         Some(bytes) => read_line(&bytes).map_err(Unusable::from),
         None => Err(Unusable::TooLong),
     };
-    Entry { number: line.number, event }
+    Entry { number: line.number, fired }
 }
 
 /// Recorded time against the clock, tied together at the first event that has a time.
@@ -230,7 +230,17 @@ mod tests {
         let mut input = Input::new(Box::new(read), false, false);
         write.write_all(b"{\"hook\":\"x\"}\nrest").await.unwrap();
         let entry = input.next().await.unwrap().unwrap();
-        assert_eq!((entry.number, entry.event.unwrap().hook.as_str()), (1, "x"));
+        assert_eq!((entry.number, entry.fired.unwrap().event.hook.as_str()), (1, "x"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_dispatcher_made_is_not_waited_for() {
+        let lines: &[u8] = br#"{"hook":"x","time":"2026-01-01T00:00:00Z"}
+            {"hook":"session_end","time":"2027-01-01T00:00:00Z","synthetic":true}
+            {"hook":"x","time":"2026-01-01T00:00:01Z"}"#;
+        let (mut input, began) = (Input::new(Box::new(lines), false, true), Instant::now());
+        while input.next().await.unwrap().is_some() {}
+        assert_eq!(began.elapsed(), Duration::from_secs(1));
     }
 
     #[test]

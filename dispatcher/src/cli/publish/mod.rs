@@ -39,6 +39,7 @@ use self::{
     boot::{Boot, hello},
     input::{Entry, Input},
     line::Step,
+    openclaw::Fired,
     setback::Setback,
     tally::Tally,
 };
@@ -47,7 +48,7 @@ use super::{Exit, Failure, Target};
 /// How long receipts are waited for when the process is told to stop amid its input.
 const SETTLE_WITHIN: Duration = Duration::from_secs(5);
 
-/// Be a gateway: send hooks from JSON lines {"time","hook","event","ctx"}, one event a line
+/// Be a gateway: send hooks from JSON lines {"time","hook","event","ctx"}, one event a line, or from what record wrote
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -190,9 +191,14 @@ impl Publisher {
     }
 
     /// Publishes one line. Returned is what spoils the input: a line that cannot be used, where that is strict.
-    async fn publish(&mut self, Entry { number, event }: Entry) -> Result<Option<Failure>, Failure> {
-        match event {
-            Ok(event) => {
+    async fn publish(&mut self, Entry { number, fired }: Entry) -> Result<Option<Failure>, Failure> {
+        match fired {
+            Ok(Fired { event, synthetic: true }) => {
+                self.boot.pass_over(&event);
+                self.tally.synthetic += 1;
+                Ok(None)
+            }
+            Ok(Fired { event, .. }) => {
                 if event.hook == hook::GATEWAY_START && mem::replace(&mut self.started, true) {
                     self.boot_again().await?;
                 }

@@ -2,6 +2,9 @@
 //!
 //! A line is `{"time","hook","event","ctx"}`. The four lifecycle hooks become typed messages; any other hook keeps
 //! the very bytes of its `event`, with the harmless part of `ctx` spliced in.
+//!
+//! What `hookwire record` has written says more, since an event of any gateway has to come back as it was: `session` is the
+//! session, whatever `event` and `ctx` hold, and `traceparent` stands for `ctx.trace`. `synthetic` marks what a dispatcher made.
 
 use std::{collections::HashMap, time::SystemTime};
 
@@ -74,6 +77,26 @@ struct Line<'a> {
     event: Option<&'a RawValue>,
     #[serde(borrow)]
     ctx: Option<&'a RawValue>,
+    session: Option<Named>,
+    traceparent: Option<String>,
+    #[serde(default)]
+    synthetic: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Named {
+    id: Option<String>,
+    key: String,
+    agent_id: String,
+}
+
+/// What a line says.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::cli) struct Fired {
+    pub(in crate::cli) event: GatewayEvent,
+    /// No gateway said it: a dispatcher made it of what a gateway did, and makes it again.
+    pub(in crate::cli) synthetic: bool,
 }
 
 /// Reads one line. A `time` that is absent or unreadable becomes 0, "when it was taken in": an event with a doubtful
@@ -81,7 +104,7 @@ struct Line<'a> {
 ///
 /// # Errors
 /// When the line is not JSON, is no object, names no hook, or its `event` is no object.
-pub(in crate::cli) fn read_line(line: &[u8]) -> Result<GatewayEvent, BadLine> {
+pub(in crate::cli) fn read_line(line: &[u8]) -> Result<Fired, BadLine> {
     if !line.trim_ascii_start().starts_with(b"{") {
         return Err(BadLine::NoObject);
     }
@@ -94,18 +117,19 @@ pub(in crate::cli) fn read_line(line: &[u8]) -> Result<GatewayEvent, BadLine> {
     let ctx: Members<'_> = line.ctx.and_then(read).unwrap_or_default();
     let payload = match line.hook.as_str() {
         hook::SESSION_START => Payload::SessionStart(session_start(&event)),
-        hook::SESSION_END => Payload::SessionEnd(session_end(&event)),
+        hook::SESSION_END => Payload::SessionEnd(session_end(&event, line.synthetic)),
         hook::GATEWAY_START => Payload::GatewayStart(gateway_start(&event)),
         hook::GATEWAY_STOP => Payload::GatewayStop(gateway_stop(&event)),
         _ => Payload::Json(with_ctx(raw_event, &event, &ctx)),
     };
-    Ok(GatewayEvent {
-        session: session(&event, &ctx),
+    let event = GatewayEvent {
+        session: session(line.session.unwrap_or_else(|| named(&event, &ctx))),
         time_unix_nano: line.time.and_then(unix_nanos).unwrap_or(0),
-        traceparent: traceparent(&ctx).unwrap_or_default(),
+        traceparent: line.traceparent.or_else(|| traceparent(&ctx)).unwrap_or_default(),
         payload: Some(payload),
         hook: line.hook,
-    })
+    };
+    Ok(Fired { event, synthetic: line.synthetic })
 }
 
 fn session_start(event: &Members<'_>) -> SessionStart {
@@ -116,15 +140,22 @@ fn session_start(event: &Members<'_>) -> SessionStart {
     }
 }
 
-fn session_end(event: &Members<'_>) -> SessionEnd {
+fn session_end(event: &Members<'_>, synthetic: bool) -> SessionEnd {
+    let reason = match text(event, "reason").as_str() {
+        LOST if synthetic => SessionEndReason::Lost,
+        word => end_reason(word),
+    };
     SessionEnd {
-        reason: end_reason(&text(event, "reason")).into(),
+        reason: reason.into(),
         next_session_id: text(event, "nextSessionId"),
         next_session_key: text(event, "nextSessionKey"),
         session_file: text(event, "sessionFile"),
         ..SessionEnd::default()
     }
 }
+
+/// How a session ends whose gateway has vanished.
+const LOST: &str = "lost";
 
 /// What is not listed is UNKNOWN. So is "lost": only the dispatcher can say that a gateway vanished.
 pub(in crate::cli) fn end_reason(word: &str) -> SessionEndReason {
@@ -145,19 +176,23 @@ fn gateway_start(event: &Members<'_>) -> GatewayStart {
     GatewayStart { port: event.get("port").copied().and_then(read).unwrap_or(0) }
 }
 
+/// Its reason are the gateway's own words, or a word, with those words beside it as the wire has them.
 fn gateway_stop(event: &Members<'_>) -> GatewayStop {
-    let text = text(event, "reason");
-    let reason = if text.contains("restart") { StopReason::Restart } else { StopReason::Shutdown };
-    GatewayStop { reason: reason.into(), text }
+    let said = text(event, "reason");
+    let reason = if said.contains("restart") { StopReason::Restart } else { StopReason::Shutdown };
+    GatewayStop { reason: reason.into(), text: string(event, "text").unwrap_or(said) }
 }
 
-/// The session that `event` names, or else `ctx`. An agent alone names none. An id that is there and empty is kept:
-/// it is for the dispatcher to refuse.
-fn session(event: &Members<'_>, ctx: &Members<'_>) -> Option<SessionRef> {
+/// The session that `event` names, or else `ctx`.
+fn named(event: &Members<'_>, ctx: &Members<'_>) -> Named {
     let named = |field| [event, ctx].into_iter().find_map(|members| string(members, field));
     let known = |field| named(field).unwrap_or_default();
-    let session = SessionRef { id: named("sessionId"), key: known("sessionKey"), agent_id: known("agentId") };
-    (session.id.is_some() || !session.key.is_empty()).then_some(session)
+    Named { id: named("sessionId"), key: known("sessionKey"), agent_id: known("agentId") }
+}
+
+/// An agent alone names none. An id that is there and empty is kept: it is for the dispatcher to refuse.
+fn session(Named { id, key, agent_id }: Named) -> Option<SessionRef> {
+    (id.is_some() || !key.is_empty()).then_some(SessionRef { id, key, agent_id })
 }
 
 /// The event as it was written, with a member `ctx` added, unless it has its own or there is nothing to add.

@@ -13,6 +13,9 @@ pub(super) struct Tally {
     pub(super) published: u64,
     /// Lines that were skipped here, or refused by the dispatcher.
     pub(super) rejected: u64,
+    /// Lines that no gateway said: the dispatcher makes them again. Left out where there are none.
+    #[serde(skip_serializing_if = "is_none")]
+    pub(super) synthetic: u64,
     /// Events that there was no room for while the dispatcher was away. Left out where there are none.
     #[serde(skip_serializing_if = "is_none")]
     pub(super) lost: u64,

@@ -2,8 +2,11 @@
 
 use std::{
     env,
+    fs::File,
     io::{self, IsTerminal},
     panic,
+    path::Path,
+    sync::Mutex,
 };
 
 use hookwire_protocol::v1::StopReason;
@@ -74,16 +77,30 @@ impl Panics {
 /// # Errors
 /// When that variable says something else than a filter.
 pub(in crate::cli) fn log_to_stderr() -> Result<(), Failure> {
-    let given = |name| env::var(name).ok().filter(|filter| !filter.is_empty()).map(|filter| (name, filter));
-    let filter = match given("HOOKWIRE_LOG").or_else(|| given("RUST_LOG")) {
-        Some((name, filter)) => EnvFilter::try_new(filter)
-            .map_err(|error| Exit::Usage.because(format_args!("log filter (from {name}): {error}")))?,
-        None => EnvFilter::new("info"),
-    };
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter()?)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none())
         .init();
     Ok(())
+}
+
+/// Logs the same to a file.
+///
+/// # Errors
+/// When that variable says something else than a filter, or the file cannot be made.
+pub(in crate::cli) fn log_to_file(path: &Path) -> Result<(), Failure> {
+    let unmade = |error| Exit::Fault.because(format_args!("{}: {error}", path.display()));
+    let file = Mutex::new(File::create(path).map_err(unmade)?);
+    tracing_subscriber::fmt().with_env_filter(filter()?).with_writer(file).with_ansi(false).init();
+    Ok(())
+}
+
+fn filter() -> Result<EnvFilter, Failure> {
+    let given = |name| env::var(name).ok().filter(|filter| !filter.is_empty()).map(|filter| (name, filter));
+    match given("HOOKWIRE_LOG").or_else(|| given("RUST_LOG")) {
+        Some((name, filter)) => EnvFilter::try_new(filter)
+            .map_err(|error| Exit::Usage.because(format_args!("log filter (from {name}): {error}"))),
+        None => Ok(EnvFilter::new("info")),
+    }
 }

@@ -7,6 +7,18 @@ use tokio::io::{AsyncWrite, AsyncWriteExt, Stdout};
 
 use super::{eyes, json};
 
+/// Where what comes goes, before it is answered.
+pub(in crate::cli) trait Show {
+    /// Takes a message over: behind this, a kill loses nothing of it.
+    ///
+    /// # Errors
+    /// What the place says; of [`io::ErrorKind::BrokenPipe`] when nobody reads any more.
+    async fn show(&mut self, message: &Message) -> io::Result<()>;
+
+    /// What that place is called.
+    fn place(&self) -> &str;
+}
+
 /// How a message becomes text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -37,17 +49,15 @@ impl Lines<Stdout> {
     }
 }
 
-impl<W: AsyncWrite + Unpin> Lines<W> {
+impl<W> Lines<W> {
     /// To any writer.
     pub(super) fn new(form: Form, out: W) -> Self {
         Self { form, out }
     }
+}
 
-    /// Writes a message and flushes it: behind this, a kill loses nothing of it.
-    ///
-    /// # Errors
-    /// What the writer says; of [`io::ErrorKind::BrokenPipe`] when nobody reads any more.
-    pub(super) async fn show(&mut self, message: &Message) -> io::Result<()> {
+impl<W: AsyncWrite + Unpin> Show for Lines<W> {
+    async fn show(&mut self, message: &Message) -> io::Result<()> {
         let text = match self.form {
             Form::Json => json::lines(message),
             Form::Coloured => eyes::lines(message),
@@ -55,5 +65,9 @@ impl<W: AsyncWrite + Unpin> Lines<W> {
         };
         self.out.write_all(text.as_bytes()).await?;
         self.out.flush().await
+    }
+
+    fn place(&self) -> &str {
+        "stdout"
     }
 }

@@ -16,11 +16,11 @@ mod tests;
 use clap::builder::NonEmptyStringValueParser;
 use hookwire_protocol::v1::{Event, EventBatch, Retention, RetentionKind, subscribe_request::Hello};
 use hookwire_sdk::Address;
-use tokio::{io::AsyncWrite, time::sleep};
+use tokio::time::sleep;
 use uuid::Uuid;
 
-pub(super) use self::json::event_json;
-use self::{acks::AckMode, lines::Lines, reconnect::Reconnect, stop::Stop};
+use self::{acks::AckMode, lines::Lines, reconnect::Reconnect};
+pub(super) use self::{json::event_json, lines::Show, stop::Stop};
 use super::{Exit, Failure, Target, client};
 
 /// Subscribe as a plugin and print what comes
@@ -66,41 +66,65 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     client::block_on(async {
         let stop = Stop::on_signals().map_err(|error| Exit::Fault.because(format!("signals: {error}")))?;
         let lines = Lines::to_stdout(args.json);
-        Tail::new(args, lines, stop).run().await
+        args.tail(lines, stop).run().await
     })
 }
 
+impl Args {
+    fn tail<S: Show>(self, shows: S, stop: Stop) -> Tail<S> {
+        let hello = Hello {
+            subscriber_id: self.name,
+            hooks: self.hooks,
+            announce: self.announce,
+            max_in_flight: self.window,
+            retention: self.keep_all.then(keep_all),
+            client_name: "hookwire tail".to_owned(),
+            ..Default::default()
+        };
+        Tail { mode: self.ack, ..Tail::new(self.target.to, hello, self.follow, shows, stop) }
+    }
+}
+
+/// Every event until it is acknowledged.
+pub(super) fn keep_all() -> Retention {
+    Retention { kind: RetentionKind::All.into(), ..Default::default() }
+}
+
 /// One plugin process, over all its streams.
-struct Tail<W> {
+pub(super) struct Tail<S> {
     address: Address,
     hello: Hello,
     mode: AckMode,
     reconnect: Reconnect,
-    lines: Lines<W>,
+    /// Once it is asked to stop, it lets go of what it is owed.
+    releases: bool,
+    pub(super) shows: S,
     stop: Stop,
 }
 
-impl<W: AsyncWrite + Unpin> Tail<W> {
-    fn new(args: Args, lines: Lines<W>, stop: Stop) -> Self {
+impl<S: Show> Tail<S> {
+    /// Who it is to the dispatcher, save for its instance and its version; whether it comes back to one that has stopped, too.
+    pub(super) fn new(address: Address, hello: Hello, follow: bool, shows: S, stop: Stop) -> Self {
         let hello = Hello {
-            subscriber_id: args.name,
             // Kept over reconnects: to the dispatcher this stays one process.
             instance_id: Uuid::new_v4().to_string(),
-            hooks: args.hooks,
-            announce: args.announce,
-            max_in_flight: args.window,
-            retention: args
-                .keep_all
-                .then(|| Retention { kind: RetentionKind::All.into(), ..Default::default() }),
-            client_name: "hookwire tail".to_owned(),
             client_version: env!("CARGO_PKG_VERSION").to_owned(),
-            ..Default::default()
+            ..hello
         };
-        let reconnect = Reconnect::new(args.follow);
-        Self { address: args.target.to, hello, mode: args.ack, reconnect, lines, stop }
+        let (mode, reconnect) = (AckMode::Ok, Reconnect::new(follow));
+        Self { address, hello, mode, reconnect, releases: false, shows, stop }
     }
 
-    async fn run(mut self) -> Result<(), Failure> {
+    /// The same, and once it is asked to stop, it lets go of what it is owed.
+    pub(super) fn releasing(self) -> Self {
+        Self { releases: true, ..self }
+    }
+
+    /// Until it is asked to stop, or what it is connected to ends for good.
+    ///
+    /// # Errors
+    /// When nobody ever answers, it is refused or displaced, or what comes cannot be shown.
+    pub(super) async fn run(&mut self) -> Result<(), Failure> {
         let overdue = self.stop.clone().overdue();
         tokio::select! {
             outcome = self.streams() => outcome,
@@ -111,8 +135,10 @@ impl<W: AsyncWrite + Unpin> Tail<W> {
     /// Stream after stream, until one ends for good.
     async fn streams(&mut self) -> Result<(), Failure> {
         loop {
-            let ending =
-                self.stream().await.map_err(|error| Exit::Fault.because(format!("stdout: {error}")))?;
+            let ending = self
+                .stream()
+                .await
+                .map_err(|error| Exit::Fault.because(format_args!("{}: {error}", self.shows.place())))?;
             let Some(wait) = self.reconnect.after(ending)? else { return Ok(()) };
             tokio::select! {
                 () = self.stop.asked() => return Ok(()),

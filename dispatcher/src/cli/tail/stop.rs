@@ -13,14 +13,14 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// A stop that may be asked for at any time, once.
 #[derive(Clone, Debug)]
-pub(super) struct Stop(watch::Receiver<bool>);
+pub(in crate::cli) struct Stop(watch::Receiver<bool>);
 
 impl Stop {
     /// Asked for by SIGTERM or SIGINT.
     ///
     /// # Errors
     /// When the signals cannot be listened to.
-    pub(super) fn on_signals() -> io::Result<Self> {
+    pub(in crate::cli) fn on_signals() -> io::Result<Self> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let (asked, stop) = Self::pair();

@@ -14,7 +14,6 @@ use hookwire_protocol::v1::{
 };
 use hookwire_sdk::{Address, MAX_MESSAGE_BYTES};
 use tokio::{
-    io::AsyncWrite,
     sync::mpsc,
     time::{sleep_until, timeout},
 };
@@ -24,7 +23,7 @@ use tonic::{Status, Streaming};
 use super::{
     Tail,
     acks::{AckMode, Acks},
-    lines::Lines,
+    lines::Show,
     numbered,
     reconnect::{Ending, Reconnect},
     stop::Stop,
@@ -37,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the dispatcher may take to end a stream that is half-closed.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-impl<W: AsyncWrite + Unpin> Tail<W> {
+impl<S: Show> Tail<S> {
     /// One stream, to its end.
     ///
     /// # Errors
@@ -54,31 +53,31 @@ impl<W: AsyncWrite + Unpin> Tail<W> {
         let stream = Stream {
             call,
             acks: Acks::new(self.mode),
-            lines: &mut self.lines,
+            shows: &mut self.shows,
             reconnect: &mut self.reconnect,
             welcome_by: Some(Instant::now() + PATIENCE),
         };
-        stream.run(&mut self.stop).await
+        stream.run(&mut self.stop, self.releases).await
     }
 }
 
 /// An open stream.
-struct Stream<'a, W> {
+struct Stream<'a, S> {
     call: Call,
     acks: Acks,
-    lines: &'a mut Lines<W>,
+    shows: &'a mut S,
     reconnect: &'a mut Reconnect,
     /// None once the Welcome is here.
     welcome_by: Option<Instant>,
 }
 
-impl<W: AsyncWrite + Unpin> Stream<'_, W> {
-    async fn run(mut self, stop: &mut Stop) -> io::Result<Ending> {
+impl<S: Show> Stream<'_, S> {
+    async fn run(mut self, stop: &mut Stop, releases: bool) -> io::Result<Ending> {
         loop {
             match self.step(stop).await {
                 Ok(None) => {}
                 Ok(Some(Ending::Left)) => {
-                    self.leave().await;
+                    self.leave(releases).await;
                     return Ok(Ending::Left);
                 }
                 Ok(Some(Ending::Goodbye(goodbye))) => {
@@ -87,7 +86,7 @@ impl<W: AsyncWrite + Unpin> Stream<'_, W> {
                 }
                 Ok(Some(lost)) => return Ok(lost),
                 Err(error) => {
-                    self.leave().await;
+                    self.leave(false).await;
                     // Nobody reads any more: that is how a pipe says stop.
                     return if error.kind() == ErrorKind::BrokenPipe { Ok(Ending::Left) } else { Err(error) };
                 }
@@ -141,7 +140,7 @@ impl<W: AsyncWrite + Unpin> Stream<'_, W> {
             Ok(None) => return Ok(Some(Ending::Lost("the stream ended without a Goodbye".to_owned()))),
             Err(status) => return Ok(Some(Ending::Status(status))),
         };
-        self.lines.show(&message).await?;
+        self.shows.show(&message).await?;
         match message {
             Message::Welcome(_) => {
                 self.welcome_by = None;
@@ -159,10 +158,10 @@ impl<W: AsyncWrite + Unpin> Stream<'_, W> {
         Ok(None)
     }
 
-    /// Answers everything that is printed and says Goodbye. What this plugin is owed is kept for it.
-    async fn leave(mut self) {
+    /// Answers everything that is printed and says Goodbye. What this plugin is owed is kept for it, or let go of.
+    async fn leave(mut self, release: bool) {
         self.acks.ripen_all();
-        self.half_close(Some(subscribe_request::Goodbye { release: false })).await;
+        self.half_close(Some(subscribe_request::Goodbye { release })).await;
     }
 
     /// Sends what is due, closes this direction, and waits for the other one's end, which shows that it arrived.
@@ -179,7 +178,7 @@ impl<W: AsyncWrite + Unpin> Stream<'_, W> {
                 // An event that comes now could not be answered: it is not printed either.
                 let shown = message.filter(|message| !matches!(message, Message::Events(_)));
                 if let Some(message) = shown
-                    && self.lines.show(&message).await.is_err()
+                    && self.shows.show(&message).await.is_err()
                 {
                     break;
                 }

@@ -20,7 +20,7 @@ use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status, Streaming, async_trait, transport::Server};
 
 use super::{
-    Args, Tail,
+    Args,
     lines::{Form, Lines},
     stop::Stop,
 };
@@ -146,7 +146,8 @@ impl Running {
         let args = CommandLine::parse_from(words.iter().chain(flags)).args;
         let (out, read) = tokio::io::duplex(1 << 16);
         let (ask_to_stop, stop) = Stop::pair();
-        let outcome = tokio::spawn(Tail::new(args, Lines::new(Form::Json, out), stop).run());
+        let mut tail = args.tail(Lines::new(Form::Json, out), stop);
+        let outcome = tokio::spawn(async move { tail.run().await });
         Self { outcome, lines: BufReader::new(read).lines(), ask_to_stop }
     }
 

@@ -7,8 +7,13 @@ use std::{
 };
 
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::record::Record;
+use super::record::{Handed, Record};
+
+/// What a line of an event has to have: without any of it, a rule would go unjudged.
+const OF_AN_EVENT: [&str; 7] =
+    ["event_id", "hook", "ledger_id", "incarnation", "session_seq", "changed", "draining"];
 
 /// One line. Of an event it has all of the first fields, of a drain notice or a sweep its own.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -21,7 +26,6 @@ pub(super) struct Line {
     pub(super) session_seq: u64,
     pub(super) changed: bool,
     pub(super) draining: bool,
-    pub(super) pid: u32,
     /// The gateway of a drain notice.
     pub(super) drain: Option<String>,
     pub(super) swept: Option<u64>,
@@ -31,30 +35,35 @@ pub(super) struct Line {
 #[derive(Debug)]
 pub(super) struct Effects {
     lines: Vec<(u64, Line)>,
-    /// Lines that cannot be read, by their number, and why.
-    faulty: Vec<String>,
 }
+
+/// Lines that cannot be read, by their number, and why.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Faulty(pub(super) Vec<String>);
 
 impl Effects {
     /// Reads a log; `None` where the plugin writes none.
-    pub(super) fn read(path: &Path) -> Option<Self> {
-        let text = fs::read_to_string(path).ok()?;
-        let mut effects = Self { lines: Vec::new(), faulty: Vec::new() };
+    ///
+    /// # Errors
+    /// The lines that cannot be read: by such a log, nothing is judged.
+    pub(super) fn read(path: &Path) -> Result<Option<Self>, Faulty> {
+        // What is no text is no JSON either, and its line says so.
+        let Ok(bytes) = fs::read(path) else { return Ok(None) };
+        Self::parse(&String::from_utf8_lossy(&bytes))
+    }
+
+    fn parse(text: &str) -> Result<Option<Self>, Faulty> {
+        let (mut effects, mut faulty) = (Self { lines: Vec::new() }, Vec::new());
         let mut end = 0;
         for (number, line) in (1..).zip(text.split_inclusive('\n')) {
             end += line.len() as u64;
-            match serde_json::from_str(line) {
+            match parse_line(line) {
                 Ok(line) => effects.lines.push((end, line)),
                 Err(_) if !line.ends_with('\n') => {} // it is being written
-                Err(error) => effects.faulty.push(format!("line {number}, {error}")),
+                Err(why) => faulty.push(format!("line {number}, {why}")),
             }
         }
-        (end > 0).then_some(effects)
-    }
-
-    /// What cannot be read, and why.
-    pub(super) fn faulty(&self) -> &[String] {
-        &self.faulty
+        if faulty.is_empty() { Ok((end > 0).then_some(effects)) } else { Err(Faulty(faulty)) }
     }
 
     /// All lines, in order.
@@ -98,6 +107,17 @@ impl Effects {
         early.map(|(it, _)| format!("{} {}", it.hook, it.event_id)).collect()
     }
 
+    /// What the log says otherwise than the event did: by that, its order would go unjudged.
+    pub(super) fn misquoted(&self, record: &Record) -> Vec<String> {
+        let place = |it: &Handed| (it.incarnation, it.session_seq);
+        let handed: BTreeMap<_, _> =
+            record.dealt().map(|(handed, _)| (handed.event_id.as_str(), place(handed))).collect();
+        let wrong = self.events().filter(|(id, _, line)| {
+            handed.get(id).is_none_or(|place| *place != (line.incarnation, line.session_seq))
+        });
+        wrong.map(|(id, _, line)| format!("{} {id}", line.hook)).collect()
+    }
+
     /// What was done, and answered on no stream.
     pub(super) fn unanswered(&self, record: &Record) -> usize {
         let answered: BTreeSet<_> =
@@ -126,6 +146,18 @@ impl Effects {
     }
 }
 
+fn parse_line(line: &str) -> Result<Line, String> {
+    let line: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let Some(fields) = line.as_object() else { return Err("it is no object".to_owned()) };
+    let sweeps = fields.contains_key("swept");
+    let needed: &[&str] = if sweeps { &["ledger_id"] } else { &OF_AN_EVENT };
+    let missing = needed.iter().find(|name| !fields.contains_key(**name));
+    match missing.filter(|_| !fields.contains_key("drain")) {
+        Some(missing) => Err(format!("there is no {missing:?}")),
+        None => serde_json::from_value(line).map_err(|error| error.to_string()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,7 +170,30 @@ mod tests {
             changed: *changed,
             ..Default::default()
         };
-        Effects { lines: (1..).zip(lines.iter().map(line)).collect(), faulty: Vec::new() }
+        Effects { lines: (1..).zip(lines.iter().map(line)).collect() }
+    }
+
+    const LINE: &str = r#"{"event_id":"a","hook":"h","ledger_id":"l","incarnation":1,"session_seq":1,"changed":true,"draining":false}"#;
+
+    #[test]
+    fn a_line_without_one_of_its_keys_is_named_and_so_is_the_key() {
+        for key in OF_AN_EVENT {
+            let mut fields: Value = serde_json::from_str(LINE).expect("an object");
+            fields.as_object_mut().expect("an object").remove(key);
+            let read = Effects::parse(&format!("{LINE}\n{fields}\n{LINE}\n"));
+            assert_eq!(read.expect_err(key), Faulty(vec![format!("line 2, there is no {key:?}")]));
+        }
+        for line in ["7", "{", r#"{"swept":1}"#, &LINE.replace("true", "1")] {
+            assert!(Effects::parse(&format!("{line}\n")).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_other_lines_have_keys_of_their_own_and_the_last_may_be_half() {
+        let text = format!("{LINE}\n{{\"drain\":\"g\"}}\n{{\"swept\":1,\"ledger_id\":\"l\"}}\n{{\"event");
+        let effects = Effects::parse(&text).expect("readable").expect("a log");
+        assert_eq!(effects.lines().count(), 3);
+        assert!(Effects::parse("").expect("readable").is_none());
     }
 
     #[test]

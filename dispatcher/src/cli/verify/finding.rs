@@ -51,6 +51,11 @@ impl Findings {
         findings
     }
 
+    /// The kit could not go on, and says why.
+    pub(super) fn broke_off(&mut self, why: impl Into<String>) {
+        self.check(Rule::Played, "the scenario can be played", false, why);
+    }
+
     /// Takes one down.
     pub(super) fn add(&mut self, rule: Rule, verdict: Verdict, expected: &str, seen: impl Into<String>) {
         let (expected, seen) = (expected.to_owned(), seen.into());
@@ -62,11 +67,11 @@ impl Findings {
         self.add(rule, if ok { Verdict::Pass } else { Verdict::Fail }, expected, seen);
     }
 
-    /// What only the effect log can tell: `None` where there is none.
+    /// What only the effect log can tell: `None` where there is none that can be read.
     pub(super) fn check_effects(&mut self, rule: Rule, expected: &str, effects: Option<(bool, String)>) {
         match effects {
             Some((ok, seen)) => self.check(rule, expected, ok, seen),
-            None => self.add(rule, Verdict::CannotJudge, expected, "no effect log"),
+            None => self.add(rule, Verdict::CannotJudge, expected, "no effect log that can be read"),
         }
     }
 

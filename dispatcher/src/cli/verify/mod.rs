@@ -11,7 +11,9 @@
 
 mod effects;
 mod finding;
+mod output;
 mod pings;
+mod place;
 mod plugin;
 mod record;
 mod relay;
@@ -22,20 +24,23 @@ mod stage;
 mod wire;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use tokio::{runtime, sync::Semaphore, task::JoinSet, time::timeout};
 
 use self::{
     finding::{Findings, Verdict},
+    place::Place,
+    plugin::DIRECTORY,
     report::{Outcome, Report},
     scenarios::{ALL, Scenario, hold_throughout},
     stage::{Halt, Stage},
 };
-use super::{Exit, Failure, process, term};
+use super::{Exit, Failure, process, serve, term};
 
 /// How many scenarios that do not mostly wait run at once.
 const BUSY: usize = 2;
@@ -48,13 +53,10 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// CMD is started once or more for each scenario, with HOOKWIRE_ADDR, HOOKWIRE_SUBSCRIBER, and HOOKWIRE_VERIFY_LOG: a file to which
 /// a plugin appends a JSON line for each effect, behind it and before the answer. Without those lines some rules cannot be judged. In CMD,
 /// {dir} stands for a directory of the scenario's own: put there what the plugin stores. Exits with 1 where a rule was broken.
-///
-/// Scenarios: silence, half-open, gone, goodbye, displaced, life, burst, reset, unknown, large, redelivery, killed, sweep, drain-2s,
-/// drain-200ms, sigterm.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Only this scenario; can be given more than once [default: all]
-    #[arg(long = "scenario", value_name = "NAME", value_parser = known)]
+    #[arg(long = "scenario", value_name = "NAME", value_parser = names())]
     scenarios: Vec<String>,
 
     /// Print one JSON object
@@ -69,6 +71,11 @@ pub(super) struct Args {
     #[arg(long)]
     strict: bool,
 
+    /// Keep all that there is to look at in this directory: what the plugin said and stored, its effect log, the dispatchers'
+    /// log [default: what failed, in a temporary one]
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+
     /// How long the plugin may keep the kit waiting without a sign of life
     #[arg(long, value_name = "DUR", default_value = "30s", value_parser = humantime::parse_duration)]
     patience: Duration,
@@ -78,51 +85,70 @@ pub(super) struct Args {
     command: Vec<String>,
 }
 
-/// The name of a scenario.
-fn known(name: &str) -> Result<String, String> {
-    if ALL.iter().any(|scenario| scenario.name == name) {
-        return Ok(name.to_owned());
-    }
-    let names: Vec<_> = ALL.iter().map(|scenario| scenario.name).collect();
-    Err(format!("there are {}", names.join(", ")))
+/// The names of the scenarios.
+fn names() -> PossibleValuesParser {
+    PossibleValuesParser::new(ALL.iter().map(|it| PossibleValue::new(it.name).help(it.about)))
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
+    let place = Place::new(args.keep.as_deref()).map_err(|error| {
+        let directory = args.keep.clone().unwrap_or_else(std::env::temp_dir);
+        Exit::Usage.because(format_args!("{}: {error}", directory.display()))
+    })?;
+    serve::process::log_to_file(&place.log())?;
+    let asked =
+        |it: &&Scenario| args.scenarios.is_empty() || args.scenarios.iter().any(|name| name == it.name);
+    let scenarios: Vec<_> = ALL.iter().filter(asked).collect();
+    if scenarios.len() > 1 && !args.command.iter().any(|word| word.contains(DIRECTORY)) {
+        term::say(format_args!(
+            "there is no {DIRECTORY} in the command: what the plugin stores, all scenarios share"
+        ));
+    }
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Exit::Fault.because(format!("no runtime: {error}")))?;
     let report = runtime.block_on(async {
         let stopped = process::stopped()?;
         tokio::select! {
-            report = verify(&args) => report,
+            report = verify(&args, &scenarios, &place) => report,
             // All plugins are killed as their stages are dropped.
             () = stopped => Err(Exit::Fault.because("stopped before its end")),
         }
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
-    let report = report?;
+    tell(&args, &report?, place)
+}
+
+/// Says what came of it, and where there is something to look at; what failed is a failure.
+fn tell(args: &Args, report: &Report, place: Place) -> Result<(), Failure> {
+    let (failed, unjudged) = (report.count(Verdict::Fail), report.count(Verdict::CannotJudge));
+    let kept = place.keep(failed, report.not_failed());
     if let Some(file) = &args.junit {
         let written = std::fs::write(file, report.junit());
         written.map_err(|error| Exit::Fault.because(format!("{}: {error}", file.display())))?;
     }
     term::print(&if args.json { report.json() } else { report.table() })?;
-    match (report.count(Verdict::Fail), report.count(Verdict::CannotJudge)) {
-        (0, unjudged) if unjudged > 0 && args.strict => Err(Exit::Fault
-            .because(format!("{unjudged} of {} scenarios cannot be judged in full", report.0.len()))),
+    if let Some(directory) = kept {
+        term::say(format_args!("there is something to look at in {}", directory.display()));
+    }
+    let all = report.0.len();
+    match (failed, unjudged) {
+        (0, 1..) if args.strict => {
+            Err(Exit::Fault.because(format!("{unjudged} of {all} scenarios cannot be judged in full")))
+        }
         (0, _) => Ok(()),
-        (failed, _) => Err(Exit::Fault.because(format!("{failed} of {} scenarios failed", report.0.len()))),
+        (failed, _) => Err(Exit::Fault.because(format!("{failed} of {all} scenarios failed"))),
     }
 }
 
-async fn verify(args: &Args) -> Result<Report, Failure> {
+async fn verify(args: &Args, scenarios: &[&'static Scenario], place: &Place) -> Result<Report, Failure> {
     let busy = Arc::new(Semaphore::new(BUSY));
     let mut running = JoinSet::new();
-    let asked =
-        |it: &&Scenario| args.scenarios.is_empty() || args.scenarios.iter().any(|name| name == it.name);
-    for (number, scenario) in ALL.iter().filter(asked).enumerate() {
+    for (number, scenario) in scenarios.iter().copied().enumerate() {
         let (busy, command, patience) = (busy.clone(), args.command.clone(), args.patience);
+        let directory = place.of(scenario.name);
         running.spawn(async move {
             let turn = if scenario.waits { None } else { busy.acquire_owned().await.ok() };
-            let outcome = play(scenario, &command, patience).await;
+            let outcome = play(scenario, &command, patience, &directory).await;
             drop(turn);
             (number, outcome)
         });
@@ -130,7 +156,6 @@ async fn verify(args: &Args) -> Result<Report, Failure> {
     let mut outcomes = Vec::new();
     while let Some(played) = running.join_next().await {
         let (number, outcome) = played.map_err(|error| Exit::Fault.because(error))?;
-        let outcome = outcome?;
         if !args.json {
             term::say(format!("{}: {}", outcome.name, outcome.verdict().text()));
         }
@@ -141,24 +166,30 @@ async fn verify(args: &Args) -> Result<Report, Failure> {
 }
 
 /// One scenario, from beginning to end.
-async fn play(scenario: &Scenario, command: &[String], patience: Duration) -> Result<Outcome, Failure> {
+async fn play(scenario: &Scenario, command: &[String], patience: Duration, directory: &Path) -> Outcome {
     let began = Instant::now();
-    let findings = match timeout(LONGEST, act(scenario, command, patience)).await {
-        Ok(acted) => acted.map_err(|halt| Exit::Fault.because(format_args!("{}: {halt}", scenario.name)))?,
+    let findings = match timeout(LONGEST, act(scenario, command, patience, directory)).await {
+        Ok(findings) => findings,
         Err(_) => Findings::overdue(LONGEST),
     };
-    Ok(Outcome { name: scenario.name, about: scenario.about, findings, took: began.elapsed() })
+    Outcome { name: scenario.name, about: scenario.about, findings, took: began.elapsed() }
 }
 
-async fn act(scenario: &Scenario, command: &[String], patience: Duration) -> Result<Findings, Halt> {
-    let mut stage = Stage::set(command, patience).await?;
-    match (scenario.play)(&mut stage).await {
-        Ok(()) => {
-            stage.log_begins().await;
-            hold_throughout(&mut stage);
+async fn act(scenario: &Scenario, command: &[String], patience: Duration, directory: &Path) -> Findings {
+    let mut findings = Findings::default();
+    match Stage::set(command, patience, directory).await {
+        Ok(mut stage) => {
+            let played = (scenario.play)(&mut stage).await;
+            if played.is_ok() {
+                stage.log_begins().await;
+                hold_throughout(&mut stage);
+            }
+            findings = std::mem::take(&mut stage.findings);
+            if let Err(Halt::Broken(why)) = played {
+                findings.broke_off(why);
+            }
         }
-        Err(Halt::Found) => {}
-        Err(broken) => return Err(broken),
+        Err(halt) => findings.broke_off(halt.to_string()),
     }
-    Ok(std::mem::take(&mut stage.findings))
+    findings
 }

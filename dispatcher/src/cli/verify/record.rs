@@ -54,6 +54,9 @@ pub(super) struct Handed {
     pub(super) event_id: String,
     pub(super) hook: String,
     pub(super) kind: i32,
+    /// Its life, and its place in it; 0 where it has none.
+    pub(super) incarnation: u64,
+    pub(super) session_seq: u64,
 }
 
 /// What the plugin said to it.
@@ -129,6 +132,8 @@ impl Stream {
             event_id: event.id.clone(),
             hook: event.hook.clone(),
             kind: batch.kind,
+            incarnation: event.session.as_ref().map_or(0, |session| session.incarnation),
+            session_seq: event.session_seq,
         }));
     }
 

@@ -33,6 +33,11 @@ impl Report {
         self.0.iter().filter(|outcome| outcome.verdict() == verdict).count()
     }
 
+    /// The names of those that passed, or could not be judged.
+    pub(super) fn not_failed(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().filter(|outcome| outcome.verdict() != Verdict::Fail).map(|outcome| outcome.name)
+    }
+
     /// What is wrong first, then a table.
     pub(super) fn table(&self) -> String {
         let mut text = String::new();

@@ -16,6 +16,8 @@ pub(super) enum Rule {
     Drain,
     Unknown,
     Size,
+    /// None of the contract's.
+    Played,
 }
 
 impl Rule {
@@ -35,6 +37,7 @@ impl Rule {
             Self::Drain => "a drain has a notice and a budget",
             Self::Unknown => "what is unknown ends nothing",
             Self::Size => "messages as large as Welcome says",
+            Self::Played => "none: the scenario broke off",
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What one scenario has to itself: a dispatcher, the gateway's side of it, a wire, and the plugin.
 
 use std::{
+    fs,
     future::Future,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -25,7 +26,7 @@ use tokio::{
 use tonic::transport::{self, server::TcpIncoming};
 
 use super::{
-    effects::Effects,
+    effects::{Effects, Faulty},
     finding::Findings,
     plugin::{NAME, Plugin, Surroundings},
     record::Record,
@@ -53,7 +54,7 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 /// How often files and processes are looked at: they do not call.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long an effect log may take to begin, behind the last answer.
+/// How long an effect log may take to begin behind the last answer, and what was done last to show behind the plugin's end.
 const LATE: Duration = Duration::from_secs(2);
 
 /// How many times its patience a plugin is waited for that goes on and on.
@@ -91,8 +92,10 @@ pub(super) struct Stage {
     /// How many dispatchers there were: each has a socket of its own.
     houses: u32,
     log: PathBuf,
-    // Last: dropped when nobody needs it any more.
-    directory: TempDir,
+    /// The scenario's own: the command's `{dir}`.
+    directory: PathBuf,
+    // Last: dropped when nobody needs it any more. Of its own: a socket's path has to be short.
+    sockets: TempDir,
 }
 
 /// A dispatcher that is served.
@@ -122,14 +125,15 @@ impl House {
 }
 
 impl Stage {
-    /// Everything but the plugin.
+    /// Everything but the plugin. What there is to look at afterwards goes to this directory, which it makes.
     ///
     /// # Errors
     /// When there is no place for it.
-    pub(super) async fn set(command: &[String], patience: Duration) -> Result<Self, Halt> {
-        let directory = tempfile::tempdir()?;
-        let log = directory.path().join("effects.jsonl");
-        let address = Address::Unix(directory.path().join("0.sock"));
+    pub(super) async fn set(command: &[String], patience: Duration, directory: &Path) -> Result<Self, Halt> {
+        fs::create_dir(directory)?;
+        let log = directory.join("effects.jsonl");
+        let sockets = tempfile::tempdir()?;
+        let address = Address::Unix(sockets.path().join("0.sock"));
         let house = House::open(&address).await?;
         let relay = Relay::new(address, log.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -154,7 +158,8 @@ impl Stage {
             serves,
             houses: 1,
             log,
-            directory,
+            directory: directory.to_owned(),
+            sockets,
         })
     }
 
@@ -162,9 +167,11 @@ impl Stage {
     pub(super) async fn enter(&mut self) -> Result<(), Halt> {
         let before = self.relay.record().borrow().streams.len();
         let (address, log) = (self.wire.address.clone(), self.log.clone());
-        let around = Surroundings { address: &address, directory: self.directory.path(), log: &log };
+        let output = self.directory.join(format!("plugin-{}.log", self.plugins.len() + 1));
+        let around =
+            Surroundings { address: &address, directory: &self.directory, log: &log, output: &output };
         let plugin = Plugin::start(&self.command, &around)
-            .map_err(|error| Halt::Broken(format!("the command cannot be started: {error}")))?;
+            .map_err(|error| Halt::Broken(format!("the plugin cannot be started: {error}")))?;
         self.plugins.push(plugin);
         let expected = "it says Hello under the name in HOOKWIRE_SUBSCRIBER";
         let seen = move |record: &Record| record.streams.len() > before && record.is_caught_up();
@@ -230,11 +237,17 @@ impl Stage {
         self.until(Rule::Acknowledge, &what, seen).await
     }
 
-    /// Waits until this is so: what is looked at again and again does not call.
+    /// Waits until this is so, and for what a plugin that has ended has left behind: what is looked at again and again does
+    /// not call.
     pub(super) async fn eventually(&self, mut is_so: impl FnMut() -> bool) -> bool {
-        let began = Instant::now();
+        let mut by = Instant::now() + self.patience;
+        let mut ended = false;
         while !is_so() {
-            if began.elapsed() > self.patience {
+            if !ended && self.plugin().ended().is_some() {
+                ended = true;
+                by = by.min(Instant::now() + LATE);
+            }
+            if Instant::now() > by {
                 return false;
             }
             sleep(LOOK).await;
@@ -245,16 +258,24 @@ impl Stage {
     /// A log that begins only behind the answers tells of that: it is waited for, though not for long.
     pub(super) async fn log_begins(&self) {
         let begun = async {
-            while self.effects().is_none() {
+            while matches!(self.log(), Ok(None)) {
                 sleep(LOOK).await;
             }
         };
         let _ = timeout(LATE, begun).await;
     }
 
-    /// The effect log so far.
-    pub(super) fn effects(&self) -> Option<Effects> {
+    /// The effect log so far; `None` where the plugin writes none.
+    ///
+    /// # Errors
+    /// The lines that cannot be read, and why.
+    pub(super) fn log(&self) -> Result<Option<Effects>, Faulty> {
         Effects::read(&self.log)
+    }
+
+    /// The effect log so far, if it can be judged by: a faulty one is a finding of its own.
+    pub(super) fn effects(&self) -> Option<Effects> {
+        self.log().ok().flatten()
     }
 
     /// The plugin that was started last.
@@ -288,7 +309,7 @@ impl Stage {
 
     /// Puts a dispatcher in the place of this one that knows nothing: the plugin loses its stream.
     pub(super) async fn replace_dispatcher(&mut self) -> Result<(), Halt> {
-        let address = Address::Unix(self.directory.path().join(format!("{}.sock", self.houses)));
+        let address = Address::Unix(self.sockets.path().join(format!("{}.sock", self.houses)));
         self.houses += 1;
         let house = House::open(&address).await?;
         self.relay.turn_to(address);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 
 fn event(line: Value) -> GatewayEvent {
-    read_line(line.to_string().as_bytes()).unwrap()
+    read_line(line.to_string().as_bytes()).unwrap().event
 }
 
 fn json_of(event: &GatewayEvent) -> &str {
@@ -94,7 +94,7 @@ fn a_gateway_start_says_its_port() {
 fn another_hook_keeps_its_bytes() {
     let raw = r#"{ "n":12345678901234567890123, "f":1.10, "a":1,"a":2, "u":"\u00e9" }"#;
     let line = format!(r#"{{"hook":"x","event":{raw}}}"#);
-    assert_eq!(json_of(&read_line(line.as_bytes()).unwrap()), raw);
+    assert_eq!(json_of(&read_line(line.as_bytes()).unwrap().event), raw);
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn every_recorded_line_is_a_hook() {
         let lines: Vec<_> = recording.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
         assert_eq!(lines.len(), hooks);
         for line in lines {
-            let event = read_line(line).unwrap();
+            let event = read_line(line).unwrap().event;
             assert_ne!(event.time_unix_nano, 0);
             if let Some(Payload::Json(json)) = &event.payload {
                 let object: serde_json::Map<String, Value> = serde_json::from_slice(json).unwrap();

@@ -92,5 +92,5 @@ async fn a_file_is_held_up_and_loses_nothing() {
     let file = Input::new(Box::new(std::io::Cursor::new(lines)), false, false);
     let (played, ()) = tokio::join!(publisher.play(file), away);
     played.unwrap();
-    assert_eq!(publisher.tally, Tally { published: MANY as u64, rejected: 0, lost: 0 });
+    assert_eq!(publisher.tally, Tally { published: MANY as u64, ..Tally::default() });
 }

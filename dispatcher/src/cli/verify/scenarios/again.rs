@@ -4,6 +4,7 @@ use hookwire_protocol::{hook, v1::SessionEndReason};
 
 use super::is_answered_behind;
 use crate::cli::verify::{
+    effects::Line,
     record::Record,
     relay::Lies,
     rule::Rule,
@@ -71,24 +72,17 @@ pub(super) async fn sweep(stage: &mut Stage) -> Result<(), Halt> {
     let back = |record: &Record| record.streams.len() > 1 && record.is_caught_up();
     stage.until(Rule::ComeBack, "it comes back, to a dispatcher with another ledger", back).await?;
     let expected = "it closes the row that is owed no end any more";
-    let ledger = stage
-        .effects()
-        .and_then(|it| it.lines().find(|line| line.changed).map(|line| line.ledger_id.clone()));
-    let Some(ledger) = ledger else {
+    let opened = stage.effects().and_then(|it| it.lines().find(|line| line.changed).cloned());
+    let Some(opened) = opened else {
         stage.findings.check_effects(Rule::Sweep, expected, None);
         return Ok(());
     };
-    let swept = || {
-        stage
-            .effects()
-            .is_some_and(|it| it.lines().any(|line| line.swept == Some(1) && line.ledger_id == ledger))
+    let is_it = |line: &Line| line.swept == Some(opened.incarnation) && line.ledger_id == opened.ledger_id;
+    let ok = stage.eventually(|| stage.effects().is_some_and(|it| it.lines().any(is_it))).await;
+    let seen = match ok {
+        true => "swept".to_owned(),
+        false => format!("the row of the older ledger is open; {}", stage.plugin().standing()),
     };
-    let ok = stage.eventually(swept).await;
-    stage.findings.check(
-        Rule::Sweep,
-        expected,
-        ok,
-        if ok { "swept" } else { "the row of the older ledger is open" },
-    );
+    stage.findings.check(Rule::Sweep, expected, ok, seen);
     Ok(())
 }
