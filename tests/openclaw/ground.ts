@@ -8,7 +8,8 @@ import { type Canaries, makeCanaries } from "./canary.ts";
 import { Dispatcher, Listener, Table } from "./dispatcher.ts";
 import { Gateway, type InProcess } from "./gateway.ts";
 import { type Model, startModel } from "./model.ts";
-import { BRIDGE, GHOSTS, LOAD, TABLES } from "./programs.ts";
+import { Process } from "./process.ts";
+import { BRIDGE, GHOSTS, HOOKWIRE, LOAD, TABLES } from "./programs.ts";
 import { startTap, type Tap } from "./proxy.ts";
 
 export interface Wanted {
@@ -21,6 +22,8 @@ export interface Wanted {
   readonly tapped?: boolean;
   /** How the plugin answers that only writes down what it receives. */
   readonly listener?: "ok" | "never";
+  /** The file that gets what plugins receive, as the lines that `hookwire publish` reads. */
+  readonly record?: string;
   /** Hooks that are fired in the gateway, beside its own; for a measurement: there is one plugin then, and none that keep tables. */
   readonly load?: { readonly rate: number; readonly seconds: number };
 }
@@ -36,6 +39,7 @@ export class Ground {
   readonly #inside: string;
   readonly #wanted: Wanted;
   #listener: Listener | undefined;
+  #recorder: Process | undefined;
   #model: Model | undefined;
   #tap: Tap | undefined;
   #gateway: Gateway | undefined;
@@ -52,13 +56,14 @@ export class Ground {
 
   /** Starts all of it, the gateway last. */
   async start(): Promise<void> {
-    const { tapped = false, listener = "ok", load } = this.#wanted;
+    const { tapped = false, listener = "ok", load, record } = this.#wanted;
     await this.dispatcher.start();
     this.#listener = new Listener("listener", listener, this.dispatcher.address, this.outside);
     await Promise.all([
       this.dispatcher.connected(["listener"]),
       ...(load ? [] : Object.keys(TABLES)).map((sdk) => this.add(sdk, sdk)),
     ]);
+    if (record !== undefined) await this.#record(record);
     this.#model = await startModel(`The model says ${this.canaries.body}.`);
     if (tapped) this.#tap = await startTap(this.dispatcher.socket, join(this.outside, "sent.bin"));
     this.#gateway = await Gateway.boot({
@@ -67,6 +72,13 @@ export class Ground {
       credential: this.canaries.credential,
       plugins: this.#plugins(),
     });
+  }
+
+  async #record(file: string): Promise<void> {
+    const name = "recorder";
+    const command = [HOOKWIRE, "record", "--to", this.dispatcher.address, "--as", name, file];
+    this.#recorder = new Process({ name, command, log: join(this.outside, "recorder.log") });
+    await this.dispatcher.connected([name]);
   }
 
   /** What runs inside the gateway. The canary of the config is in the entry of the ghosts. */
@@ -118,6 +130,7 @@ export class Ground {
   /** Ends what is still there. It may have been stopped, or hang: nothing here is asked whether it likes to. */
   async clear(): Promise<void> {
     await this.#gateway?.end("SIGKILL");
+    await this.#recorder?.end("SIGTERM"); // it has a file to finish
     const plugins = [...this.tables, ...(this.#listener ? [this.#listener] : [])];
     await Promise.all(plugins.map((plugin) => plugin.process.end("SIGKILL")));
     await this.dispatcher.end("SIGKILL");

@@ -1,5 +1,6 @@
 /** `just openclaw`: the runs, one after the other, and what they show side by side. */
 
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { measure } from "./measure.ts";
@@ -8,7 +9,10 @@ import { endAll } from "./process.ts";
 import { RUNS } from "./runs.ts";
 import { table } from "./show.ts";
 
-const { values, positionals } = parseArgs({ options: { measure: { type: "boolean" } }, allowPositionals: true });
+const { values, positionals } = parseArgs({
+  options: { measure: { type: "boolean" }, record: { type: "string" } },
+  allowPositionals: true,
+});
 
 process.on("exit", endAll);
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
@@ -18,9 +22,10 @@ process.exit((await (values.measure ? measure(positionals) : played(positionals)
 /** The runs of these names, or all; whether each has shown what it has to. */
 async function played(names: readonly string[]): Promise<boolean> {
   const results = [];
+  const { record } = values;
   for (const run of RUNS.filter(({ name }) => names.length === 0 || names.includes(name))) {
     console.error(`${run.says} …`);
-    results.push(await play(run));
+    results.push(await play(record === undefined ? run : { ...run, record: join(record, `${run.name}.jsonl`) }));
   }
   console.log(table(results));
   return results.length > 0 && results.every(({ faults }) => faults.length === 0);

@@ -15,7 +15,7 @@ interface Waiting {
 }
 
 /** How long any one call may take. */
-const CALL_MS = 60_000;
+const CALL_MS = 90_000;
 
 export class Rpc {
   #socket: WebSocket;

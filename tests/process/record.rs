@@ -127,6 +127,19 @@ async fn a_recorded_run_is_the_run_again() {
     }
 }
 
+/// What plugins received of a real gateway through its bridge, which says less than the gateway did, comes again as it was.
+#[tokio::test]
+async fn a_real_run_through_the_bridge_is_the_run_again() {
+    let place = tempfile::tempdir().unwrap();
+    let real =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/openclaw/through-the-bridge.jsonl");
+    let recorded = lines(&real);
+    let count = |hook| recorded.iter().filter(|line| line["hook"] == hook).count();
+    assert_eq!(count("session_start"), count("session_end"), "every life has ended");
+    let (again, _) = replay(&real, &place.path().join("again.jsonl")).await;
+    assert_eq!(same_in_every_run(again), same_in_every_run(recorded));
+}
+
 #[tokio::test]
 async fn a_drain_without_a_gateway_stop_comes_again_as_one() {
     let place = tempfile::tempdir().unwrap();
