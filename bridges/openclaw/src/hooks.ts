@@ -201,6 +201,19 @@ export const HOOKS: Readonly<Record<string, Fields>> = {
   },
 };
 
+/** Without these nobody would know what is alive: they are observed always. */
+const LIFECYCLE: ReadonlySet<string> = new Set([
+  "gateway_start",
+  "gateway_stop",
+  "session_start",
+  "session_end",
+]);
+
+/** The hooks to register for. */
+export function observed(skipped: readonly string[]): string[] {
+  return Object.keys(HOOKS).filter((hook) => LIFECYCLE.has(hook) || !skipped.includes(hook));
+}
+
 /** What of every hook's `ctx` may leave, in this order, where it is a text, a number or a boolean. */
 export const CTX_FIELDS = [
   "agentId",

@@ -1,7 +1,7 @@
-/** The plugin's entry: observes every hook of the catalogue, in whichever copy of this module it fires. */
+/** The plugin's entry: observes the hooks of the catalogue, in whichever copy of this module it fires. */
 
 import { Bridge, type Run } from "./bridge.js";
-import { HOOKS } from "./hooks.js";
+import { observed } from "./hooks.js";
 import type { Api, Service } from "./openclaw.js";
 import { settingsOf } from "./settings.js";
 
@@ -32,7 +32,7 @@ const plugin = {
     const runs = api.registrationMode === "full";
     theBridge().configure(settings, api.logger, runs);
     const options = { priority: PRIORITY, timeoutMs: settings.sessionEndWaitMs + MARGIN };
-    for (const hook of Object.keys(HOOKS)) {
+    for (const hook of observed(settings.skip)) {
       api.on(hook, (event, ctx) => theBridge().observe(hook, event, ctx), options);
     }
     if (runs) api.registerService(service());

@@ -8,6 +8,7 @@ export interface Settings {
   readonly address: string;
   readonly gatewayId: string;
   readonly content: Content;
+  readonly skip: readonly string[];
   readonly spawn: boolean;
   readonly command: string;
   readonly sessionEndWaitMs: number;
@@ -21,6 +22,7 @@ export interface Settings {
 export const DEFAULTS: Omit<Settings, "address"> = {
   gatewayId: "openclaw",
   content: "none",
+  skip: ["before_agent_finalize", "message_sending", "reply_payload_sending"],
   spawn: false,
   command: "hookwire",
   sessionEndWaitMs: 1_500,
@@ -39,6 +41,7 @@ export function settingsOf(config: Record<string, unknown> = {}): Settings {
 }
 
 function fitting<T>(given: unknown, standard: T): T {
+  if (Array.isArray(given) !== Array.isArray(standard)) return standard;
   const fits =
     typeof given === typeof standard && given !== "" && !(typeof given === "number" && !(given >= 0));
   return fits ? (given as T) : standard;

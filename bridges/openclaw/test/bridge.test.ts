@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 
 import { Dispatcher, hookwire } from "../../../sdk/typescript/test/cast.js";
-import { Gateway, lives, Tail } from "./openclaw.js";
+import { Gateway, lives, Tail, until } from "./openclaw.js";
 import { Stub } from "./stub.js";
 
 async function scene(t: TestContext, config: Record<string, unknown> = {}, ...flags: string[]) {
@@ -32,7 +32,9 @@ describe("a process", () => {
     const { tail, gateway } = await scene(t);
     gateway.fire("session_start", { sessionId: "a" });
     await gateway.stop("restart", ["a"]);
-    await gateway.start();
+    await gateway.load();
+    await until(() => gateway.said(/hookwire: attached/) === 2); // the service is up before gateway_start fires
+    gateway.fire("gateway_start", { port: 18_999 });
     gateway.fire("llm_output", { sessionId: "a" }); // it goes on: OpenClaw says no start, and will say no end
     await gateway.stop("shutdown");
     const seen = await tail.stopped(2);
@@ -172,5 +174,6 @@ describe("the stop", () => {
     await gateway.stop("shutdown");
     gateway.fire("message_received", { content: "late" });
     assert.equal((await tail.stopped()).length, 2);
+    await until(() => gateway.said(/nobody there: 1/) === 1);
   });
 });

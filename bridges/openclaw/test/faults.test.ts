@@ -99,6 +99,18 @@ describe("a dispatcher", () => {
     assert.equal(gateway.said(/nobody there: 3/), 1, "two ends and the gateway_stop");
   });
 
+  it("that goes away is waited for no more", async (t) => {
+    const stub = await Stub.serve(t);
+    const gateway = await Gateway.boot(t, { address: stub.address, sessionEndWaitMs: 10 * PATIENCE });
+    await settled(gateway, 1);
+    stub.silent = true;
+    const end = gateway.fire("session_end", { sessionId: "a" });
+    stub.break();
+    assert.ok(await isWithin(PATIENCE, Promise.resolve(end)));
+    stub.silent = false;
+    await gateway.stop("shutdown");
+  });
+
   it("that hangs holds nobody up for longer than is configured", async (t) => {
     const place = new Place(t);
     const hanging = await place.serve();

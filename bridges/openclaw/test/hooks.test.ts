@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 
-import { CTX_FIELDS, HOOKS } from "../src/hooks.js";
+import { CTX_FIELDS, HOOKS, observed } from "../src/hooks.js";
 import { DEFAULTS, settingsOf } from "../src/settings.js";
 import { PACKAGE, PROJECT } from "./openclaw.js";
 
@@ -47,6 +47,18 @@ describe("the hooks", () => {
   });
 });
 
+describe("what is observed", () => {
+  it("is everything but what is skipped, and what starts and ends is never skipped", () => {
+    assert.deepEqual(observed([]), Object.keys(HOOKS));
+    const some = observed(["llm_input", "session_end", "gateway_stop"]);
+    assert.deepEqual(
+      Object.keys(HOOKS).filter((hook) => !some.includes(hook)),
+      ["llm_input"],
+    );
+    for (const hook of DEFAULTS.skip) assert.ok(Object.hasOwn(HOOKS, hook), hook);
+  });
+});
+
 describe("the settings", () => {
   it("are those of the manifest, with the same defaults", () => {
     const properties: Record<string, { default?: unknown; description: string }> =
@@ -69,6 +81,7 @@ describe("the settings", () => {
       ["unix:/run/hookwire.sock", "metadata", 5, false],
     );
     assert.equal(settingsOf({ content: "everything" }).content, "none");
+    assert.deepEqual(settingsOf({ skip: "llm_input" }).skip, DEFAULTS.skip);
     assert.equal(settingsOf({ stopWaitMs: -1 }).stopWaitMs, DEFAULTS.stopWaitMs);
   });
 });

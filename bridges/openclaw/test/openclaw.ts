@@ -42,6 +42,7 @@ export class Gateway {
     private readonly config: Record<string, unknown>,
     readonly stateDir = folder(t),
   ) {
+    Reflect.deleteProperty(globalThis, Symbol.for("hookwire.openclaw")); // as in a process of its own
     t.after(() => this.#service?.stop());
   }
 

@@ -55,7 +55,7 @@ describe("the README", () => {
     const packed = join(user.home, "path/to/hookwire/bridges/openclaw/hookwire-openclaw-0.1.0.tgz");
     assert.ok(block("sh openclaw").includes(basename(packed)));
     await user.run(`tar xzf ${packed}`);
-    for (const file of ["dist/index.js", "openclaw.plugin.json", "README.md"]) {
+    for (const file of ["dist/index.js", "dist/LICENSES.txt", "openclaw.plugin.json", "README.md"]) {
       assert.ok(existsSync(join(user.home, "package", file)), file);
     }
     const { default: plugin } = await import(join(user.home, "package/dist/index.js"));
