@@ -49,7 +49,6 @@ generate:
     sdk/python/generate
     sdk/typescript/generate
     sdk/go/generate
-    bridges/openclaw/generate
 
 # Lints and tests of the SDKs in Python, TypeScript and Go, against a real dispatcher
 sdks:

@@ -17,7 +17,10 @@ const { metafile } = await build({
   target: "node20",
   format: "esm",
   // The SDK's files are bundled from its source: what they import is this package's.
-  alias: { "@grpc/grpc-js": "./node_modules/@grpc/grpc-js" },
+  alias: {
+    "@grpc/grpc-js": "./node_modules/@grpc/grpc-js",
+    "@bufbuild/protobuf/wire": "./node_modules/@bufbuild/protobuf/dist/esm/wire/index.js",
+  },
   // gRPC is CommonJS, and asks for Node's modules by require().
   banner: {
     js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',

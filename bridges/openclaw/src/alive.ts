@@ -1,6 +1,9 @@
 /** Which sessions the gateway holds alive, by the rules of the dispatcher, from what it is told. Pure. */
 
-import { LiveSessions, type SessionRef } from "./gen/hookwire/v1/gateway_service.js";
+import {
+  LiveSessions,
+  type SessionRef,
+} from "../../../sdk/typescript/src/gen/hookwire/v1/gateway_service.js";
 
 /** Sessions in one list, and its size in bytes: every dispatcher takes that in. */
 const MOST_LISTED = { sessions: 100_000, bytes: 1 << 20 };

@@ -1,9 +1,11 @@
 /** One boot of the gateway: its sessions, and what it has published. It outlives its streams. */
 
 import { randomUUID } from "node:crypto";
-
+import {
+  GatewayEvent,
+  type AttachRequest_Hello as Hello,
+} from "../../../sdk/typescript/src/gen/hookwire/v1/gateway_service.js";
 import { Alive } from "./alive.js";
-import { GatewayEvent, type AttachRequest_Hello as Hello } from "./gen/hookwire/v1/gateway_service.js";
 import { Queue, type Size } from "./queue.js";
 import { VERSION } from "./version.js";
 

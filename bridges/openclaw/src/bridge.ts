@@ -1,8 +1,8 @@
 /** The bridge of a process: one boot at a time, one connection, however often this plugin is evaluated and registered. */
 
+import type { GatewayEvent } from "../../../sdk/typescript/src/gen/hookwire/v1/gateway_service.js";
 import { Boot, encode } from "./boot.js";
 import { Daemon } from "./daemon.js";
-import type { GatewayEvent } from "./gen/hookwire/v1/gateway_service.js";
 import { Link } from "./link.js";
 import { Losses } from "./losses.js";
 import type { Log } from "./openclaw.js";

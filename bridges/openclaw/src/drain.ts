@@ -1,8 +1,11 @@
 /** The end of a boot: the dispatcher decides all ends, and delivers them whether or not this gateway still lives. */
 
+import { StopReason } from "../../../sdk/typescript/src/gen/hookwire/v1/event.js";
+import type {
+  DrainReport,
+  DrainRequest,
+} from "../../../sdk/typescript/src/gen/hookwire/v1/gateway_service.js";
 import { within } from "../../../sdk/typescript/src/wait.js";
-import { StopReason } from "./gen/hookwire/v1/event.js";
-import type { DrainReport, DrainRequest } from "./gen/hookwire/v1/gateway_service.js";
 import type { Stream } from "./stream.js";
 
 /** When OpenClaw says that it is back after a restart, in milliseconds. */

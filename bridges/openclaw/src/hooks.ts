@@ -125,6 +125,8 @@ export const HOOKS: Readonly<Record<string, Fields>> = {
     ...values("toolName", "toolKind", "toolInputKind", "runId", "toolCallId"),
     params: "data",
   },
+  // Not the code: whoever has it is let in.
+  channel_pairing_requested: values("channel", "accountId", "senderId"),
   cron_changed: {
     ...values(
       "action",
@@ -194,11 +196,21 @@ export const HOOKS: Readonly<Record<string, Fields>> = {
   },
   session_end: values("sessionId", "sessionKey", "reason", "sessionFile", "nextSessionId", "nextSessionKey"),
   session_start: values("sessionId", "sessionKey", "resumedFrom", "sessionFile"),
+  skill_changed: values("action", "source", "occurredAt"),
+  skill_proposal_changed: {
+    ...values("eventId", "sequence", "action", "occurredAt", "correlationId"),
+    proposal: { fields: values("id", "kind", "status", "revision", "skillName", "skillKey") },
+  },
   subagent_ended: {
     ...values("targetSessionKey", "targetKind", "reason", "sendFarewell", "outcome", "runId", "endedAt"),
     ...values("accountId"),
     error: "text",
   },
+  subagent_progress: values("phase", "runId", "childSessionKey", "outcome"),
+  subagent_spawned: values(
+    ...["childSessionKey", "agentId", "label", "mode", "threadRequested", "runId"],
+    ...["resolvedModel", "resolvedProvider"],
+  ),
 };
 
 /** Without these nobody would know what is alive: they are observed always. */

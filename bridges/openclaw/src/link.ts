@@ -2,11 +2,14 @@
 
 import { targetOf } from "../../../sdk/typescript/src/address.js";
 import { Backoff } from "../../../sdk/typescript/src/backoff.js";
+import type { StopReason } from "../../../sdk/typescript/src/gen/hookwire/v1/event.js";
+import type {
+  Receipt,
+  AttachResponse_Welcome as Welcome,
+} from "../../../sdk/typescript/src/gen/hookwire/v1/gateway_service.js";
 import { Condition, isWithin } from "../../../sdk/typescript/src/wait.js";
 import type { Boot } from "./boot.js";
 import { drained } from "./drain.js";
-import type { StopReason } from "./gen/hookwire/v1/event.js";
-import type { Receipt, AttachResponse_Welcome as Welcome } from "./gen/hookwire/v1/gateway_service.js";
 import type { Losses } from "./losses.js";
 import type { Log } from "./openclaw.js";
 import type { Settings } from "./settings.js";

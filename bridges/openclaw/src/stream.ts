@@ -16,8 +16,8 @@ import {
   type AttachRequest_Hello as Hello,
   type Receipt,
   type AttachResponse_Welcome as Welcome,
-} from "./gen/hookwire/v1/gateway_service.js";
-import { GoodbyeReason } from "./gen/hookwire/v1/hook_service.js";
+} from "../../../sdk/typescript/src/gen/hookwire/v1/gateway_service.js";
+import { GoodbyeReason } from "../../../sdk/typescript/src/gen/hookwire/v1/hook_service.js";
 import type { Batch } from "./queue.js";
 
 /** How long dialling, Hello and Welcome may take together, in milliseconds. */

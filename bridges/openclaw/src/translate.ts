@@ -6,8 +6,11 @@ import {
   SessionEndReason,
   type SessionStart,
   StopReason,
-} from "./gen/hookwire/v1/event.js";
-import type { GatewayEvent, SessionRef } from "./gen/hookwire/v1/gateway_service.js";
+} from "../../../sdk/typescript/src/gen/hookwire/v1/event.js";
+import type {
+  GatewayEvent,
+  SessionRef,
+} from "../../../sdk/typescript/src/gen/hookwire/v1/gateway_service.js";
 import { CTX_FIELDS, HOOKS } from "./hooks.js";
 import { type Content, isObject, pick } from "./pick.js";
 

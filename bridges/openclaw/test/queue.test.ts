@@ -2,9 +2,8 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-
+import type { GatewayEvent } from "../../../sdk/typescript/src/gen/hookwire/v1/gateway_service.js";
 import { Alive } from "../src/alive.js";
-import type { GatewayEvent } from "../src/gen/hookwire/v1/gateway_service.js";
 import { Queue, type Size } from "../src/queue.js";
 
 /** So many bytes, of no matter what. */

@@ -3,9 +3,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-
+import type { GatewayEvent } from "../../../sdk/typescript/src/gen/hookwire/v1/gateway_service.js";
 import { Dispatcher, hookwire } from "../../../sdk/typescript/test/cast.js";
-import type { GatewayEvent } from "../src/gen/hookwire/v1/gateway_service.js";
 import { Gateway, lives, PROJECT, recorded, Tail } from "./openclaw.js";
 import { Stub } from "./stub.js";
 

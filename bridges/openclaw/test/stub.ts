@@ -10,7 +10,7 @@ import {
   status,
 } from "@grpc/grpc-js";
 
-import { StopReason } from "../src/gen/hookwire/v1/event.js";
+import { StopReason } from "../../../sdk/typescript/src/gen/hookwire/v1/event.js";
 import {
   type AttachRequest,
   type AttachResponse,
@@ -19,7 +19,7 @@ import {
   type GatewayEvent,
   GatewayServiceService,
   type AttachRequest_Hello as Hello,
-} from "../src/gen/hookwire/v1/gateway_service.js";
+} from "../../../sdk/typescript/src/gen/hookwire/v1/gateway_service.js";
 
 const { attach, drain } = GatewayServiceService;
 

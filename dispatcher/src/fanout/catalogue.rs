@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 pub(crate) const MAX_HOOKS: usize = 4096;
 
 /// The typed hooks of an OpenClaw gateway, as recorded in `tests/data/openclaw`, and the ones beside them.
-pub(crate) const HOOKS: [&str; 29] = [
+pub(crate) const HOOKS: [&str; 34] = [
     "agent_end",
     "agent_turn_prepare",
     "after_compaction",
@@ -24,6 +24,7 @@ pub(crate) const HOOKS: [&str; 29] = [
     "before_prompt_build",
     "before_reset",
     "before_tool_call",
+    "channel_pairing_requested",
     "cron_changed",
     "cron_reconciled",
     "gateway_start",
@@ -38,7 +39,11 @@ pub(crate) const HOOKS: [&str; 29] = [
     "reply_payload_sending",
     "session_end",
     "session_start",
+    "skill_changed",
+    "skill_proposal_changed",
     "subagent_ended",
+    "subagent_progress",
+    "subagent_spawned",
 ];
 
 /// What is known of each, in order of their names: read by people, not by the dispatcher.
