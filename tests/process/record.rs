@@ -131,13 +131,18 @@ async fn a_recorded_run_is_the_run_again() {
 #[tokio::test]
 async fn a_real_run_through_the_bridge_is_the_run_again() {
     let place = tempfile::tempdir().unwrap();
-    let real =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/openclaw/through-the-bridge.jsonl");
+    let real = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/openclaw/through-the-bridge.jsonl");
     let recorded = lines(&real);
     let count = |hook| recorded.iter().filter(|line| line["hook"] == hook).count();
     assert_eq!(count("session_start"), count("session_end"), "every life has ended");
     let (again, _) = replay(&real, &place.path().join("again.jsonl")).await;
-    assert_eq!(same_in_every_run(again), same_in_every_run(recorded));
+    let [again, recorded] = [again, recorded].map(|lines| {
+        let mut sessions = same_in_every_run(lines);
+        // A message that OpenClaw takes in before its gateway_start is, in a file, the earlier boot's.
+        sessions.remove("null").unwrap();
+        sessions
+    });
+    assert_eq!(again, recorded);
 }
 
 #[tokio::test]
