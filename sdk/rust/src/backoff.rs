@@ -37,6 +37,11 @@ impl Backoff {
         rand::random_range(Duration::ZERO..=bound)
     }
 
+    /// Whether the last wait was the first of an outage: that one is worth a person's while.
+    pub(crate) fn is_first(&self) -> bool {
+        self.attempts == 1
+    }
+
     /// After a success: begin anew.
     pub(crate) fn reset(&mut self) {
         *self = Self::default();
@@ -54,6 +59,7 @@ mod tests {
         for _ in 0..EAGER + 6 {
             let bound = backoff.bound;
             assert!(backoff.next_wait() <= bound);
+            assert_eq!(backoff.is_first(), bounds.is_empty());
             bounds.push(bound.as_millis());
         }
         assert_eq!(bounds[..4], [100, 200, 400, 400]);

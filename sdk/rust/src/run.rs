@@ -6,7 +6,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{sleep, timeout},
 };
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use crate::{
     backoff::Backoff,
@@ -33,7 +33,11 @@ pub(crate) async fn run(
             }
             Ended::Lost { why, wait } => (why, wait + backoff.next_wait()),
         };
-        info!(why, ?wait, "no stream: dialling again");
+        if backoff.is_first() {
+            warn!(why, ?wait, "no stream: dialling again");
+        } else {
+            debug!(why, ?wait, "no stream: dialling again");
+        }
         tokio::select! {
             () = stop.as_mut() => {
                 finish(&mut work, settings.grace).await;

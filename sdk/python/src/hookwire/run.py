@@ -62,7 +62,7 @@ class Life:
                     backoff.reset()
                 wait = lost.wait + backoff.next_wait()
                 # Once for each outage it is worth a person's while.
-                level = logging.WARNING if backoff.attempts == 1 else logging.INFO
+                level = logging.WARNING if backoff.attempts == 1 else logging.DEBUG
                 logger.log(level, "no stream, dialling again in %.1f s: %s", wait, lost)
                 await self._unless_stopped(asyncio.sleep(wait))
             except HookwireError:
