@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
-import { measure } from "./measure.ts";
+import { MEASURED, measure } from "./measure.ts";
 import { play } from "./play.ts";
 import { endAll } from "./process.ts";
 import { RUNS } from "./runs.ts";
@@ -17,6 +17,11 @@ const { values, positionals } = parseArgs({
 process.on("exit", endAll);
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
 
+const known = values.measure ? MEASURED : RUNS.map(({ name }) => name);
+for (const name of positionals.filter((name) => !known.includes(name))) {
+  console.error(`there is no ${name}, but ${known.join(", ")}`);
+  process.exit(64);
+}
 process.exit((await (values.measure ? measure(positionals) : played(positionals))) ? 0 : 1);
 
 /** The runs of these names, or all; whether each has shown what it has to. */
