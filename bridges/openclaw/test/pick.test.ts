@@ -113,9 +113,10 @@ describe("a canary", () => {
     }
   });
 
-  it("in a credential, a command or an error leaves nothing", () => {
+  it("in a credential, a command, an error or a name that somebody made up leaves nothing", () => {
     const job = {
       id: "j",
+      name: CANARY,
       schedule: { kind: "on-exit", command: CANARY, cwd: CANARY },
       payload: { message: CANARY },
     };
@@ -130,6 +131,9 @@ describe("a canary", () => {
       ],
       ["llm_output", { assistantTexts: [CANARY], lastAssistant: MESSAGE }],
       ["message_sent", { content: CANARY, error: CANARY }],
+      ["llm_output", { lastAssistant: { role: "assistant", content: [{ type: "file", name: CANARY }] } }],
+      ["subagent_spawned", { childSessionKey: "k", label: CANARY }],
+      ["skill_proposal_changed", { proposal: { id: "p", skillName: CANARY, skillKey: CANARY } }],
       ["reply_payload_sending", { payload: { text: CANARY, mediaUrl: CANARY } }],
     ];
     for (const [hook, event] of events) {
