@@ -147,18 +147,21 @@ export class Link {
     this.boot.wasOpen = true;
     if (maxEventBytes > 0) this.boot.largestEvent = maxEventBytes;
     this.losses.count("too large", this.boot.queue.dropLarger(this.boot.largestEvent));
-    if (this.boot.queue.shed > this.#shedBefore) {
-      // More had to go since that Hello: another one lists what is alive.
-      this.#stream?.close();
-      this.#forget();
-      this.dial();
-      return;
-    }
+    if (this.#listsAnew()) return;
     this.#openedAt = performance.now();
     this.#writable = true;
     this.#sayAttached(ledgerId);
     this.send();
     this.#changes.changed();
+  }
+
+  /** Dials anew where more starts or ends had to go since the last Hello: only a Hello can list what is alive. */
+  #listsAnew(): boolean {
+    if (this.boot.queue.shed === this.#shedBefore) return false;
+    this.#stream?.close();
+    this.#forget();
+    this.dial();
+    return true;
   }
 
   #sayAttached(ledger: string): void {
@@ -191,6 +194,7 @@ export class Link {
 
   /** Sends what the transport takes. */
   #sendAll(): void {
+    if (this.#openedAt !== undefined && this.#listsAnew()) return;
     while (this.#writable && this.#openedAt !== undefined && this.#stream !== undefined) {
       const batch = this.boot.queue.nextBatch();
       if (batch === undefined) return;

@@ -213,6 +213,30 @@ describe("what is alive", () => {
   });
 });
 
+describe("an end that had to go while the stream was open", () => {
+  it("is made good by a Hello that lists what is alive", async (t) => {
+    const stub = await Stub.serve(t);
+    const gateway = await Gateway.boot(t, { address: stub.address, sessionEndWaitMs: 0 });
+    for (const id of ["victim", "b"]) gateway.fire("session_start", { sessionId: id });
+    await until(() => stub.events.length === 3);
+    stub.silent = true;
+    const ends = (from: number, to: number) => {
+      for (let id = from; id < to; id += 1) gateway.fire("session_end", { sessionId: `${id}` });
+    };
+    ends(0, 10_000); // more than may be on its way
+    gateway.fire("session_end", { sessionId: "victim", reason: "reset" });
+    ends(10_000, 70_000); // more than is kept
+    await until(() => stub.hellos.length === 2);
+    stub.silent = false;
+    assert.deepEqual(
+      stub.hellos[1]?.liveSessions?.sessions.map(({ id }) => id),
+      ["b"],
+    );
+    await gateway.stop("shutdown");
+    assert.equal(stub.hellos.length, 2, "once is enough");
+  });
+});
+
 describe("the queue", () => {
   it("loses what starts and ends no session first, and counts it", async (t) => {
     const place = new Place(t);

@@ -128,6 +128,16 @@ describe("the queue", () => {
     assert.equal(told.queue.shed, 0);
   });
 
+  it("has as much room behind a break as before it", () => {
+    const told = new Told(undefined, { events: 100, bytes: 1_000_000 });
+    for (let count = 0; count < 100; count += 1) told.start(`${count}`);
+    told.queue.rewind(0);
+    assert.equal(told.end("never was"), 0);
+    for (let count = 0; count < 11; count += 1) told.start(`more ${count}`);
+    told.queue.rewind(0);
+    assert.equal(told.start("last"), 1, "but no more than that, however often it breaks");
+  });
+
   it("lets go of what a dispatcher does not take", () => {
     const told = new Told();
     told.start("a");
