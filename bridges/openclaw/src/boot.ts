@@ -6,6 +6,7 @@ import {
   type AttachRequest_Hello as Hello,
 } from "../../../sdk/typescript/src/gen/hookwire/v1/gateway_service.js";
 import { Alive } from "./alive.js";
+import { LIFECYCLE } from "./hooks.js";
 import { Queue, type Size } from "./queue.js";
 import { VERSION } from "./version.js";
 
@@ -42,12 +43,24 @@ export class Boot {
     return this.wasOpen || this.queue.shed > 0;
   }
 
-  /** Publishes an event; says under which number, and how many were lost. */
-  publish(event: GatewayEvent, encoded: Uint8Array): { seq: number; lost: number } {
+  /**
+   * Publishes an event; says under which number, and how many were lost.
+   *
+   * @param brief The same event without a conversation: that it begins a life is kept, however much it says.
+   */
+  publish(
+    { hook, session }: GatewayEvent,
+    encoded: Uint8Array,
+    brief: () => Uint8Array,
+  ): { seq: number; lost: number } {
     const seq = this.queue.nextSeq;
-    const life = this.#alive.follow(seq, event.hook, event.session);
-    const kept = life !== undefined || OF_THE_GATEWAY.has(event.hook);
-    return { seq, lost: this.queue.push(encoded, kept, life) };
+    const life = this.#alive.follow(seq, hook, session);
+    if (LIFECYCLE.has(hook)) {
+      const kept = life !== undefined || OF_THE_GATEWAY.has(hook);
+      return { seq, lost: this.queue.push(encoded, kept, life) };
+    }
+    const kept = life !== undefined && !this.queue.hasRoom;
+    return { seq, lost: this.queue.push(kept ? brief() : encoded, kept, life) };
   }
 
   /**

@@ -149,9 +149,11 @@ export class Bridge {
   }
 
   #publish(boot: Boot, hook: string, event: unknown, ctx: unknown): Promise<void> | undefined {
-    const said = this.#read(hook, event, ctx, boot.largestEvent);
-    if (said === undefined) return undefined;
-    const { seq, lost } = boot.publish(...said);
+    const time = Date.now();
+    const said = (content: Content) => translate(hook, event, ctx, time, content);
+    const read = this.#read(hook, said, boot.largestEvent);
+    if (read === undefined) return undefined;
+    const { seq, lost } = boot.publish(...read, () => encode(said("none") ?? read[0]));
     this.#losses.count("no room", lost);
     const link = this.#run?.link;
     link?.send();
@@ -160,14 +162,17 @@ export class Bridge {
   }
 
   /** What of a firing leaves, with less of its texts where it is too large with all of them. */
-  #read(hook: string, event: unknown, ctx: unknown, largest: number): [GatewayEvent, Uint8Array] | undefined {
+  #read(
+    hook: string,
+    said: (content: Content) => GatewayEvent | undefined,
+    largest: number,
+  ): [GatewayEvent, Uint8Array] | undefined {
     const { content } = this.#settings ?? DEFAULTS;
-    const time = Date.now();
     for (const less of new Set<Content>([content, content === "full" ? "metadata" : content])) {
-      const said = translate(hook, event, ctx, time, less);
-      if (said === undefined) return undefined;
-      const encoded = encode(said);
-      if (encoded.length <= largest) return [said, encoded];
+      const event = said(less);
+      if (event === undefined) return undefined;
+      const encoded = encode(event);
+      if (encoded.length <= largest) return [event, encoded];
     }
     this.#losses.count("too large", 1, hook);
     return undefined;

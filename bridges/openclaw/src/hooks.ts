@@ -219,7 +219,7 @@ export const HOOKS: Readonly<Record<string, Fields>> = {
 };
 
 /** Without these nobody would know what is alive: they are observed always. */
-const LIFECYCLE: ReadonlySet<string> = new Set([
+export const LIFECYCLE: ReadonlySet<string> = new Set([
   "gateway_start",
   "gateway_stop",
   "session_start",

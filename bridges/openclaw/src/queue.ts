@@ -94,9 +94,14 @@ export class Queue {
     return this.#pending.at(-1)?.seq ?? 0;
   }
 
+  /** There is room for one more event that need not be kept. */
+  get hasRoom(): boolean {
+    return this.#ordinary.isBelow(this.mostOrdinary());
+  }
+
   /** Takes an event under the next number, and says how many were lost: this one, or older ones for its sake. */
   push(event: Uint8Array, kept: boolean, life: Life | undefined): number {
-    if (!kept && !this.#ordinary.isBelow(this.mostOrdinary())) return 1;
+    if (!kept && !this.hasRoom) return 1;
     this.#lastSeq += 1;
     const pending = { seq: this.#lastSeq, event, kept, life };
     this.#pending.push(pending);

@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { GatewayEvent } from "../../../sdk/typescript/src/gen/hookwire/v1/gateway_service.js";
 import { Alive } from "../src/alive.js";
+import { Boot } from "../src/boot.js";
 import { Queue, type Size } from "../src/queue.js";
+import { translate } from "../src/translate.js";
 
 /** So many bytes, of no matter what. */
 const bytes = (count: number) => new Uint8Array(count);
@@ -97,6 +99,17 @@ describe("the queue", () => {
   it("keeps what begins a life, although it is no session_start", () => {
     const told = new Told({ events: 0, bytes: 0 });
     assert.deepEqual([told.tell("llm_output", "a"), told.tell("llm_output", "a")], [0, 1]);
+  });
+
+  it("keeps without its text what begins a life, where there is no room for more", () => {
+    const boot = new Boot(() => ({ events: 1, bytes: 1_000_000 }));
+    const [long, short] = [bytes(1_000), bytes(10)];
+    for (const id of ["a", "b", "b"]) {
+      const event = translate("before_agent_run", { prompt: "x" }, { sessionId: id }, 0, "full");
+      assert.ok(event);
+      boot.publish(event, long, () => short);
+    }
+    assert.deepEqual(boot.queue.nextBatch()?.events, [long, short]);
   });
 
   it("lets go of lives that are over first, and keeps what holds two lives apart", () => {
