@@ -18,9 +18,9 @@ const LARGEST_EVENT = 3 << 20;
 
 /** A boot, with one emitter. */
 export class Boot {
-  readonly id = randomUUID();
   readonly queue: Queue;
-  readonly #emitterId = randomUUID();
+  #id = randomUUID();
+  #emitterId = randomUUID();
   readonly #alive = new Alive();
   /** Its gateway_start came. */
   started = false;
@@ -36,6 +36,17 @@ export class Boot {
   /** @param room How many events are kept that neither start nor end a session. */
   constructor(room: () => Size) {
     this.queue = new Queue(this.#alive, room);
+  }
+
+  /** What a dispatcher knows it by. */
+  get id(): string {
+    return this.#id;
+  }
+
+  /** Somebody else has ended it, but the gateway runs: it goes on as a new one, with the sessions that are alive. */
+  renew(): void {
+    this.#id = randomUUID();
+    this.#emitterId = randomUUID();
   }
 
   /** What is alive has to be said, if it is not too much. */
@@ -72,7 +83,7 @@ export class Boot {
     const liveSessions = this.mustList ? this.#alive.list() : undefined;
     return {
       gatewayId,
-      bootId: this.id,
+      bootId: this.#id,
       emitterId: this.#emitterId,
       liveSessions,
       resendThrough: liveSessions === undefined ? 0n : BigInt(this.queue.behind),

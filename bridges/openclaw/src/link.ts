@@ -3,9 +3,10 @@
 import { targetOf } from "../../../sdk/typescript/src/address.js";
 import { Backoff } from "../../../sdk/typescript/src/backoff.js";
 import type { StopReason } from "../../../sdk/typescript/src/gen/hookwire/v1/event.js";
-import type {
-  Receipt,
-  AttachResponse_Welcome as Welcome,
+import {
+  type Receipt,
+  RefusalCode,
+  type AttachResponse_Welcome as Welcome,
 } from "../../../sdk/typescript/src/gen/hookwire/v1/gateway_service.js";
 import { Condition, isWithin } from "../../../sdk/typescript/src/wait.js";
 import type { Boot } from "./boot.js";
@@ -158,9 +159,21 @@ export class Link {
   /** Dials anew where more starts or ends had to go since the last Hello: only a Hello can list what is alive. */
   #listsAnew(): boolean {
     if (this.boot.queue.shed === this.#shedBefore) return false;
+    this.#dialAnew();
+    return true;
+  }
+
+  #dialAnew(): void {
     this.#stream?.close();
     this.#forget();
     this.dial();
+  }
+
+  /** The boot is over, perhaps by an operator's drain: a gateway that did not stop goes on as a new one. */
+  #renews(): boolean {
+    if (this.boot.stop !== undefined) return false;
+    this.log.warn(`hookwire: boot ${this.boot.id} was ended at the dispatcher: going on as a new one`);
+    this.boot.renew();
     return true;
   }
 
@@ -178,7 +191,8 @@ export class Link {
     this.#backoff.reset();
     this.losses.count("refused", refused.length, refused.at(-1)?.text);
     this.#settle(Number(throughPublishSeq));
-    this.#sendAll();
+    if (refused.some(({ code }) => code === RefusalCode.BOOT_OVER) && this.#renews()) this.#dialAnew();
+    else this.#sendAll();
     this.#changes.changed();
   }
 
@@ -202,7 +216,8 @@ export class Link {
     }
   }
 
-  #lost({ why, wait, forGood }: Lost): void {
+  #lost({ why, wait, ...lost }: Lost): void {
+    const forGood = lost.forGood && !(lost.bootOver && this.#renews());
     if (this.#openedAt !== undefined && performance.now() - this.#openedAt > STEADY) this.#backoff.reset();
     if (forGood) {
       this.log.error(`hookwire: ${why}; this gateway's hooks are not forwarded any more`);

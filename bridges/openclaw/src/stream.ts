@@ -1,7 +1,13 @@
 /** One Attach stream, from its Hello to its loss, and the Drain call beside it. */
 
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
-import { Client, type ClientDuplexStream, type ClientReadableStream, credentials } from "@grpc/grpc-js";
+import {
+  Client,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  credentials,
+  status,
+} from "@grpc/grpc-js";
 
 import { CHANNEL_OPTIONS } from "../../../sdk/typescript/src/channel.js";
 import { refusal } from "../../../sdk/typescript/src/errors.js";
@@ -30,6 +36,8 @@ export interface Lost {
   readonly wait: number;
   /** Coming back would not help. */
   readonly forGood: boolean;
+  /** Coming back as another boot would. */
+  readonly bootOver?: boolean;
 }
 
 /** What a stream tells. After `lost` it tells nothing more. */
@@ -143,7 +151,8 @@ export class Stream {
 function lostBy(error: Error): Lost {
   const { code, details } = error as { code?: number; details?: string };
   const final = refusal(code ?? -1, details ?? "");
-  return { why: final?.message ?? error.message, wait: 0, forGood: final !== undefined };
+  const bootOver = code === status.FAILED_PRECONDITION;
+  return { why: final?.message ?? error.message, wait: 0, forGood: final !== undefined, bootOver };
 }
 
 function lostByGoodbye({ reason, text, reconnectAfterMs }: Goodbye): Lost {

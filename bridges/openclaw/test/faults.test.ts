@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 
 import { isWithin } from "../../../sdk/typescript/src/wait.js";
-import { Dispatcher, folder, PATIENCE } from "../../../sdk/typescript/test/cast.js";
-import { Gateway, lives, Tail, until } from "./openclaw.js";
+import { Dispatcher, folder, hookwire, PATIENCE } from "../../../sdk/typescript/test/cast.js";
+import { Gateway, lives, type Seen, Tail, until } from "./openclaw.js";
 import { Stub } from "./stub.js";
 
 /** A place where dispatchers come and go. */
@@ -135,6 +135,29 @@ describe("a dispatcher", () => {
     assert.equal(gateway.said(/nobody there/), 1);
   });
 
+  it("that is told to drain a gateway which runs on has it as a new boot, with what is alive", async (t) => {
+    const place = new Place(t);
+    const first = await place.serveAgain();
+    const gateway = await Gateway.boot(t, { address: place.address });
+    const tail = await new Tail(t, place.address).ready();
+    gateway.fire("session_start", { sessionId: "a" });
+    await tail.sees((seen) => lives(seen).length === 1);
+    const drain = () =>
+      hookwire("drain", "--to", place.address, "--gateway", "openclaw", "--reason", "restart");
+    await drain();
+    gateway.fire("session_start", { sessionId: "b" }); // refused
+    await tail.sees((seen) => lives(seen).length === 4);
+    await drain();
+    await tail.sees((seen) => lives(seen).length === 6);
+    await place.kill(first);
+    await place.serveAgain(); // it refuses the boot's Hello
+    await tail.sees((seen) => seen.filter(({ hook }) => hook === "session_start").length === 5);
+    await gateway.stop("shutdown");
+    const seen = await tail.stopped(3);
+    assert.deepEqual(of("a", seen), ["start", "end", "start", "end", "start", "end"]);
+    assert.deepEqual(of("b", seen), ["start", "end", "start", "end"]);
+  });
+
   it("that says Goodbye is dialled again", async (t) => {
     const place = new Place(t);
     const first = await place.serveAgain();
@@ -255,6 +278,12 @@ describe("the queue", () => {
     assert.equal(gateway.said(/no room: 15/), 1, gateway.logged.join("\n"));
   });
 });
+
+/** Which starts and ends came of a session, but for what came twice. */
+function of(id: string, seen: readonly Seen[]): (string | undefined)[] {
+  const its = [...new Set(lives(seen))].filter((line) => line.split(" ")[1]?.startsWith(`${id}#`));
+  return its.map((line) => line.split(" ")[0]);
+}
 
 /** Waits until the gateway has attached so often. */
 async function settled(gateway: Gateway, times: number): Promise<void> {
