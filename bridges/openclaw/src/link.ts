@@ -50,6 +50,8 @@ export class Link {
     private readonly way: Way,
     private readonly log: Log,
     private readonly losses: Losses,
+    /** Called at each loss of a stream, unless it is the last one. */
+    private readonly onLost: () => void,
   ) {
     this.#target = targetOf(way.address);
   }
@@ -228,6 +230,7 @@ export class Link {
     this.#isOver ||= forGood || this.#isStopping;
     this.#forget();
     if (this.#isOver) return;
+    this.onLost();
     this.#timer = setTimeout(() => this.dial(), wait + this.#backoff.nextWait()).unref();
   }
 }
