@@ -19,6 +19,12 @@ import { type Lost, Stream } from "./stream.js";
 /** A stream that lasted so long was none that breaks again and again, in milliseconds. */
 const STEADY = 5_000;
 
+/** How long the gateway's stop waits for a dispatcher that gave no receipt in time, in milliseconds. */
+const FOR_A_SILENT_ONE = 100;
+
+/** Which part of the stop's wait is the drain's alone. */
+const FOR_THE_DRAIN = 0.25;
+
 /** What of the settings is about the way to the dispatcher. */
 export type Way = Pick<Settings, "address" | "gatewayId" | "stopWaitMs" | "drainWaitMs">;
 
@@ -104,19 +110,21 @@ export class Link {
 
   /** Waits for a receipt, but no longer than so many milliseconds; not at all where no stream is open. */
   async receipt(seq: number, ms: number): Promise<void> {
-    if (this.#isSilent) return;
-    const settled = () => this.#through >= seq || this.#openedAt === undefined;
-    this.#isSilent = !(await isWithin(ms, this.#changes.until(settled))) || this.#isSilent;
+    const settled = () => this.#isSilent || this.#through >= seq || this.#openedAt === undefined;
+    if (await isWithin(ms, this.#changes.until(settled))) return;
+    this.#isSilent = true;
+    this.#changes.changed();
   }
 
   /** Publishes what is queued, and, where the boot is over, has it drained. It never takes longer than is configured. */
   async stop(reason: StopReason | undefined): Promise<void> {
     const { stopWaitMs, drainWaitMs, gatewayId } = this.way;
-    const until = performance.now() + stopWaitMs;
+    const waitMs = this.#isSilent ? Math.min(stopWaitMs, FOR_A_SILENT_ONE) : stopWaitMs;
+    const until = performance.now() + waitMs;
     this.#isStopping = true;
     this.dial();
     const settled = () => this.#isOver || (this.#openedAt !== undefined && this.boot.queue.held === 0);
-    await isWithin(stopWaitMs, this.#changes.until(settled));
+    await isWithin(waitMs * (1 - FOR_THE_DRAIN), this.#changes.until(settled));
     if (this.#stream !== undefined && reason !== undefined) {
       const left = Math.max(1, until - performance.now());
       const said = await drained(

@@ -99,6 +99,17 @@ describe("a dispatcher", () => {
     assert.equal(gateway.said(/nobody there: 3/), 1, "two ends and the gateway_stop");
   });
 
+  it("that gives no receipt gets the drain, and does not hold up the stop", async (t) => {
+    const stub = await Stub.serve(t);
+    const long = { sessionEndWaitMs: 200, stopWaitMs: 10 * PATIENCE };
+    const gateway = await Gateway.boot(t, { address: stub.address, ...long });
+    await settled(gateway, 1);
+    stub.silent = true;
+    await gateway.fire("session_end", { sessionId: "a" });
+    assert.ok(await isWithin(PATIENCE, gateway.stop("shutdown")));
+    assert.equal(stub.drains.length, 1);
+  });
+
   it("that goes away is waited for no more", async (t) => {
     const stub = await Stub.serve(t);
     const gateway = await Gateway.boot(t, { address: stub.address, sessionEndWaitMs: 10 * PATIENCE });
