@@ -51,6 +51,16 @@ describe("a field", () => {
     });
   });
 
+  it("with a long history leaves with the end of it, and with how long it is", () => {
+    const messages = Array.from({ length: 1_000 }, (_, id) => ({ role: "user", id, content: "hello" }));
+    for (const content of ["none", "metadata"] as const) {
+      const { messages: some, ...rest } = said("before_reset", { messages }, {}, content);
+      const ids = (some as { id: number }[]).map(({ id }) => id);
+      assert.deepEqual([ids.length, ids[0], ids.at(-1), rest], [50, 950, 999, { messagesCount: 1_000 }]);
+    }
+    assert.deepEqual(said("before_reset", { messages }, {}, "full"), { messages });
+  });
+
   it("that is not allowed stays, at every depth", () => {
     const event = { messages: [MESSAGE], apiKey: CANARY, success: true };
     for (const content of ["none", "metadata"] as const) {
