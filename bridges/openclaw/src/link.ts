@@ -72,20 +72,26 @@ export class Link {
     if (this.#isOver || this.#stream !== undefined) return;
     clearTimeout(this.#timer);
     this.#safely(() => {
-      this.#shedBefore = this.boot.queue.shed;
-      const hello = this.boot.hello(this.way.gatewayId);
-      if (this.boot.mustList && hello.liveSessions === undefined) {
-        this.log.warn(
-          "hookwire: too many sessions are alive to be listed: ends that were lost come with the next boot",
-        );
-      }
-      this.#stream = new Stream(this.#target, hello, {
+      this.#stream = new Stream(this.#target, {
+        ready: () => this.#safely(() => this.#sayHello()),
         welcome: (welcome) => this.#safely(() => this.#welcome(welcome)),
         receipt: (receipt) => this.#safely(() => this.#receipt(receipt)),
         room: () => this.#safely(() => this.#room()),
         lost: (lost) => this.#lost(lost),
       });
     });
+  }
+
+  #sayHello(): void {
+    const { queue, mustList } = this.boot;
+    this.#shedBefore = queue.shed;
+    const hello = this.boot.hello(this.way.gatewayId);
+    if (mustList && hello.liveSessions === undefined) {
+      this.log.warn(
+        "hookwire: too many sessions are alive to be listed: ends that were lost come with the next boot",
+      );
+    }
+    this.#stream?.hello(hello);
   }
 
   /** Nothing that is called from outside of a hook may throw: it would end the gateway. */

@@ -5,6 +5,7 @@ import {
   Client,
   type ClientDuplexStream,
   type ClientReadableStream,
+  connectivityState,
   credentials,
   status,
 } from "@grpc/grpc-js";
@@ -42,6 +43,8 @@ export interface Lost {
 
 /** What a stream tells. After `lost` it tells nothing more. */
 export interface Listener {
+  /** Somebody is there: Hello is to be said. */
+  ready(): void;
   welcome(welcome: Welcome): void;
   receipt(receipt: Receipt): void;
   /** The transport takes more again. */
@@ -71,7 +74,6 @@ export class Stream {
   /** @param target As gRPC names it. */
   constructor(
     target: string,
-    hello: Hello,
     private readonly listener: Listener,
   ) {
     this.#client = new Client(target, credentials.createInsecure(), CHANNEL_OPTIONS);
@@ -86,6 +88,11 @@ export class Stream {
       HANDSHAKE,
     );
     this.#handshake.unref();
+    setImmediate(() => this.#whenReady());
+  }
+
+  /** Says who attaches, and nothing comes before it. */
+  hello(hello: Hello): void {
     this.#stream.write(AttachRequest.encode({ message: { $case: "hello", value: hello } }).finish());
   }
 
@@ -122,6 +129,15 @@ export class Stream {
     this.#stream.cancel();
     this.#drain?.cancel(); // the dispatcher goes on with it
     this.#client.close();
+  }
+
+  /** A Hello may be long: none is made for a dispatcher that is away. */
+  #whenReady(): void {
+    if (this.#isOver) return;
+    const channel = this.#client.getChannel();
+    const state = channel.getConnectivityState(true);
+    if (state === connectivityState.READY) this.listener.ready();
+    else channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => this.#whenReady());
   }
 
   #take({ message }: AttachResponse): void {

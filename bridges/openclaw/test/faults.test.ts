@@ -7,6 +7,10 @@ import { describe, it, type TestContext } from "node:test";
 
 import { isWithin } from "../../../sdk/typescript/src/wait.js";
 import { Dispatcher, folder, hookwire, PATIENCE } from "../../../sdk/typescript/test/cast.js";
+import { Boot } from "../src/boot.js";
+import { Link } from "../src/link.js";
+import { Losses } from "../src/losses.js";
+import { DEFAULTS } from "../src/settings.js";
 import { Gateway, lives, type Seen, Tail, until } from "./openclaw.js";
 import { Stub } from "./stub.js";
 
@@ -268,6 +272,28 @@ describe("an end that had to go while the stream was open", () => {
     );
     await gateway.stop("shutdown");
     assert.equal(stub.hellos.length, 2, "once is enough");
+  });
+});
+
+describe("a Hello", () => {
+  it("is not made for a dispatcher that is away", async (t) => {
+    const boot = new Boot(() => ({ events: 1, bytes: 1 }));
+    let [hellos, lost] = [0, 0];
+    const onLost = () => {
+      lost += 1;
+    };
+    boot.hello = () => {
+      hellos += 1;
+      throw new Error("it was made");
+    };
+    const way = { ...DEFAULTS, address: new Place(t).address };
+    const say = () => undefined;
+    const log = { info: say, warn: say, error: say };
+    const link = new Link(boot, way, log, new Losses(() => log), onLost);
+    link.dial();
+    await until(() => lost > 2);
+    link.close();
+    assert.equal(hellos, 0);
   });
 });
 

@@ -181,6 +181,8 @@ describe("what is alive", () => {
     const few = new Told();
     for (let count = 0; count < 2_000; count += 1) few.start(`${count}`, "k".repeat(1_000));
     assert.equal(few.listed, undefined, "more bytes than a message has");
+    for (let count = 1; count < 2_000; count += 1) few.end(`${count}`);
+    assert.deepEqual(few.listed, ["0"]);
     const many = new Told();
     for (let count = 0; count <= 100_000; count += 1) many.start(`${count}`);
     assert.equal(many.listed, undefined, "more than a dispatcher reads");
