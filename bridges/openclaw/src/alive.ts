@@ -1,8 +1,8 @@
 /** Which sessions the gateway holds alive, by the rules of the dispatcher, from what it is told. Pure. */
 
-import {
+import type {
   LiveSessions,
-  type SessionRef,
+  SessionRef,
 } from "../../../sdk/typescript/src/gen/hookwire/v1/gateway_service.js";
 
 /** Sessions in one list, and its size in bytes: every dispatcher takes that in. */
@@ -10,6 +10,9 @@ const MOST_LISTED = { sessions: 100_000, bytes: 1 << 20 };
 
 /** Sessions that are over and still known: what straggles behind an end begins nothing. */
 const MOST_OVER = 100_000;
+
+/** The most that a session's place in a list takes beside its names, in bytes. */
+const AROUND_NAMES = 12;
 
 /** The longest id, key or agent that a dispatcher takes in, in bytes. */
 const LONGEST_NAME = 1024;
@@ -34,6 +37,8 @@ export interface Life {
 export class Alive {
   readonly #byId = new Map<string, Session>();
   #alive = 0;
+  /** What they take in a list, in bytes, at most. */
+  #bytes = 0;
 
   /** Follows what the gateway tells under this number; the session that begins or ends with it, if one does. */
   follow(seq: number, hook: string, said: SessionRef | undefined): Life | undefined {
@@ -52,17 +57,16 @@ export class Alive {
 
   /** All that are alive; `undefined` where they are too many to be listed. */
   list(): LiveSessions | undefined {
-    if (this.#alive > MOST_LISTED.sessions) return undefined;
+    if (this.#alive > MOST_LISTED.sessions || this.#bytes > MOST_LISTED.bytes) return undefined;
     const alive = [...this.#byId].filter(([, session]) => session.alive);
-    const sessions = alive.map(([id, { key, agentId }]) => ({ id, key, agentId }));
-    return LiveSessions.encode({ sessions }).finish().length > MOST_LISTED.bytes ? undefined : { sessions };
+    return { sessions: alive.map(([id, { key, agentId }]) => ({ id, key, agentId })) };
   }
 
   #begins(id: string, { key, agentId }: SessionRef, seq: number): Life {
     const known = this.#byId.get(id);
     if (known?.alive) return { id }; // it goes on: the dispatcher drops a second start, too
     this.#byId.set(id, { key, agentId, alive: true, began: seq, ended: known?.ended ?? 0 });
-    this.#alive += 1;
+    this.#count(id, { key, agentId }, 1);
     return { id };
   }
 
@@ -76,12 +80,17 @@ export class Alive {
       began: 0,
       ended: 0,
     };
-    if (session.alive) this.#alive -= 1;
+    if (session.alive) this.#count(id, session, -1);
     session.alive = false;
     session.ended = seq;
     this.#byId.set(id, session);
     if (this.#byId.size - this.#alive > MOST_OVER) this.#forgetWhatIsOver();
     return { id };
+  }
+
+  #count(id: string, { key, agentId }: Pick<Session, "key" | "agentId">, sign: 1 | -1): void {
+    this.#alive += sign;
+    this.#bytes += sign * (Buffer.byteLength(id + key + agentId) + AROUND_NAMES);
   }
 
   #forgetWhatIsOver(): void {

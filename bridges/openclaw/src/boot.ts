@@ -6,6 +6,7 @@ import {
   type AttachRequest_Hello as Hello,
 } from "../../../sdk/typescript/src/gen/hookwire/v1/gateway_service.js";
 import { Alive } from "./alive.js";
+import { LIFECYCLE } from "./hooks.js";
 import { Queue, type Size } from "./queue.js";
 import { VERSION } from "./version.js";
 
@@ -17,9 +18,9 @@ const LARGEST_EVENT = 3 << 20;
 
 /** A boot, with one emitter. */
 export class Boot {
-  readonly id = randomUUID();
   readonly queue: Queue;
-  readonly #emitterId = randomUUID();
+  #id = randomUUID();
+  #emitterId = randomUUID();
   readonly #alive = new Alive();
   /** Its gateway_start came. */
   started = false;
@@ -37,17 +38,40 @@ export class Boot {
     this.queue = new Queue(this.#alive, room);
   }
 
+  /** What a dispatcher knows it by. */
+  get id(): string {
+    return this.#id;
+  }
+
+  /** Somebody else has ended it, but the gateway runs: it goes on as a new one, with the sessions that are alive. */
+  renew(): void {
+    this.#id = randomUUID();
+    this.#emitterId = randomUUID();
+  }
+
   /** What is alive has to be said, if it is not too much. */
   get mustList(): boolean {
     return this.wasOpen || this.queue.shed > 0;
   }
 
-  /** Publishes an event; says under which number, and how many were lost. */
-  publish(event: GatewayEvent, encoded: Uint8Array): { seq: number; lost: number } {
+  /**
+   * Publishes an event; says under which number, and how many were lost.
+   *
+   * @param brief The same event without a conversation: that it begins a life is kept, however much it says.
+   */
+  publish(
+    { hook, session }: GatewayEvent,
+    encoded: Uint8Array,
+    brief: () => Uint8Array,
+  ): { seq: number; lost: number } {
     const seq = this.queue.nextSeq;
-    const life = this.#alive.follow(seq, event.hook, event.session);
-    const kept = life !== undefined || OF_THE_GATEWAY.has(event.hook);
-    return { seq, lost: this.queue.push(encoded, kept, life) };
+    const life = this.#alive.follow(seq, hook, session);
+    if (LIFECYCLE.has(hook)) {
+      const kept = life !== undefined || OF_THE_GATEWAY.has(hook);
+      return { seq, lost: this.queue.push(encoded, kept, life) };
+    }
+    const kept = life !== undefined && !this.queue.hasRoom;
+    return { seq, lost: this.queue.push(kept ? brief() : encoded, kept, life) };
   }
 
   /**
@@ -59,7 +83,7 @@ export class Boot {
     const liveSessions = this.mustList ? this.#alive.list() : undefined;
     return {
       gatewayId,
-      bootId: this.id,
+      bootId: this.#id,
       emitterId: this.#emitterId,
       liveSessions,
       resendThrough: liveSessions === undefined ? 0n : BigInt(this.queue.behind),

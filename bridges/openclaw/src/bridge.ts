@@ -13,7 +13,7 @@ import { stopReason, translate } from "./translate.js";
 /** What OpenClaw's gateway_stop says when it is the plugin that stops, not the gateway. */
 const REPLACEMENT = "plugin replacement";
 
-/** How long a gateway may be without this plugin and still count as known, in milliseconds. */
+/** How long a gateway may be without this plugin before it counts as gone, in milliseconds. */
 const LONGEST_ABSENCE = 10_000;
 
 /** What one start of the service holds. */
@@ -31,8 +31,10 @@ export class Bridge {
   #boot: Boot | undefined = this.#newBoot();
   #run: Run | undefined;
   #daemon: Daemon | undefined;
-  /** Since when the plugin is away although the gateway goes on. */
-  #awaySince: number | undefined;
+  /** The daemon before this one is gone. */
+  #daemonGone: Promise<void> = Promise.resolve();
+  /** Runs while the plugin is away although the gateway goes on. */
+  #absence: NodeJS.Timeout | undefined;
 
   /** Whoever registers says what is configured: whom the gateway runs has the last word, others the first. */
   configure(settings: Settings, log: Log, runs: boolean): void {
@@ -58,12 +60,14 @@ export class Bridge {
     if (settings === undefined) return undefined;
     try {
       this.#run?.link.close();
-      this.#daemon = this.#daemonOf(settings, stateDir);
-      const boot = this.#resume();
-      const address = this.#daemon?.address ?? settings.address;
-      this.#run = { settings, address, link: this.#linkOf(boot, settings, address) };
-      if (this.#daemon === undefined) this.#run.link.dial();
-      else this.#daemon.start();
+      this.#isBack();
+      const daemon = this.#daemonOf(settings, stateDir);
+      this.#daemon = daemon;
+      this.#boot ??= this.#newBoot();
+      const address = daemon?.address ?? settings.address;
+      this.#run = { settings, address, link: this.#linkOf(this.#boot, settings, address) };
+      if (daemon === undefined) this.#run.link.dial();
+      else void this.#daemonGone.then(() => daemon.start());
     } catch (error) {
       this.#log.error(`hookwire: no hooks are forwarded: ${error instanceof Error ? error.message : error}`);
     }
@@ -76,33 +80,46 @@ export class Bridge {
     this.#run = undefined;
     const { boot } = run.link;
     if (boot.stop === undefined) {
-      this.#awaySince = performance.now();
+      this.#isAway();
       await run.link.stop(undefined);
       return;
     }
-    const daemon = this.#daemon;
     this.#boot = undefined;
-    this.#daemon = undefined;
     await run.link.stop(stopReason(boot.stop));
     this.#losses.count("nobody there", boot.queue.held);
     this.#losses.say();
-    daemon?.stop();
+    if (this.#run === undefined) this.#stopDaemon();
   }
 
-  /** The boot that goes on with a start of the service. */
-  #resume(): Boot {
-    const away = this.#awaySince === undefined ? 0 : performance.now() - this.#awaySince;
-    this.#awaySince = undefined;
-    if (away > LONGEST_ABSENCE) this.#boot = undefined;
-    this.#boot ??= this.#newBoot();
-    return this.#boot;
+  /** The plugin is replaced, or disabled: nobody says which. If it does not come back, its daemon is not to stay. */
+  #isAway(): void {
+    this.#absence = setTimeout(this.#isGone, LONGEST_ABSENCE).unref();
+    process.once("exit", this.#isGone);
   }
+
+  #isBack(): void {
+    clearTimeout(this.#absence);
+    process.off("exit", this.#isGone);
+  }
+
+  readonly #isGone = () => {
+    this.#isBack();
+    this.#losses.count("nobody there", this.#boot?.queue.held ?? 0);
+    this.#boot = undefined;
+    this.#stopDaemon();
+  };
 
   /** The daemon of a gateway whose plugin is replaced stays. */
   #daemonOf({ spawn, command }: Settings, stateDir: string): Daemon | undefined {
     if (spawn && this.#daemon?.command === command) return this.#daemon;
-    this.#daemon?.stop();
+    this.#stopDaemon();
     return spawn ? new Daemon(command, stateDir, this.#log, () => this.#run?.link.dial()) : undefined;
+  }
+
+  #stopDaemon(): void {
+    if (this.#daemon === undefined) return;
+    this.#daemonGone = this.#daemon.stop();
+    this.#daemon = undefined;
   }
 
   #newBoot(): Boot {
@@ -113,17 +130,19 @@ export class Bridge {
   }
 
   #linkOf(boot: Boot, settings: Settings, address: string): Link {
-    return new Link(boot, { ...settings, address }, this.#log, this.#losses);
+    return new Link(boot, { ...settings, address }, this.#log, this.#losses, () => this.#daemon?.missed());
   }
 
   /** The boot that a hook belongs to; `undefined` where it is not to be forwarded. */
   #bootOf(hook: string, event: unknown): Boot | undefined {
     if (hook === "gateway_start") return this.#starts();
-    if (this.#boot === undefined || this.#run?.link.isOver) {
+    const boot = this.#boot;
+    const told = boot && hook === "gateway_stop" ? stops(boot, event) : boot;
+    if (boot === undefined || this.#run?.link.isOver) {
       this.#losses.count("nobody there");
       return undefined;
     }
-    return hook === "gateway_stop" ? stops(this.#boot, event) : this.#boot;
+    return told;
   }
 
   /** Each start of the gateway is a new boot, but for the one that follows a replacement of this plugin. */
@@ -149,9 +168,11 @@ export class Bridge {
   }
 
   #publish(boot: Boot, hook: string, event: unknown, ctx: unknown): Promise<void> | undefined {
-    const said = this.#read(hook, event, ctx, boot.largestEvent);
-    if (said === undefined) return undefined;
-    const { seq, lost } = boot.publish(...said);
+    const time = Date.now();
+    const said = (content: Content) => translate(hook, event, ctx, time, content);
+    const read = this.#read(hook, said, boot.largestEvent);
+    if (read === undefined) return undefined;
+    const { seq, lost } = boot.publish(...read, () => encode(said("none") ?? read[0]));
     this.#losses.count("no room", lost);
     const link = this.#run?.link;
     link?.send();
@@ -160,14 +181,17 @@ export class Bridge {
   }
 
   /** What of a firing leaves, with less of its texts where it is too large with all of them. */
-  #read(hook: string, event: unknown, ctx: unknown, largest: number): [GatewayEvent, Uint8Array] | undefined {
+  #read(
+    hook: string,
+    said: (content: Content) => GatewayEvent | undefined,
+    largest: number,
+  ): [GatewayEvent, Uint8Array] | undefined {
     const { content } = this.#settings ?? DEFAULTS;
-    const time = Date.now();
     for (const less of new Set<Content>([content, content === "full" ? "metadata" : content])) {
-      const said = translate(hook, event, ctx, time, less);
-      if (said === undefined) return undefined;
-      const encoded = encode(said);
-      if (encoded.length <= largest) return [said, encoded];
+      const event = said(less);
+      if (event === undefined) return undefined;
+      const encoded = encode(event);
+      if (encoded.length <= largest) return [event, encoded];
     }
     this.#losses.count("too large", 1, hook);
     return undefined;

@@ -11,6 +11,12 @@ import type { Log } from "./openclaw.js";
 /** How long the daemon may take to say that it listens, in milliseconds. */
 const READY_WITHIN = 10_000;
 
+/** A daemon that lived so long was none that ends again and again, in milliseconds. */
+const STEADY = 5_000;
+
+/** How long whoever comes next waits for one that is told to stop, in milliseconds. */
+const STOPPED_WITHIN = 10_000;
+
 /** The longest path of a Unix socket that every system takes, in bytes. */
 const LONGEST_SOCKET = 103;
 
@@ -23,6 +29,8 @@ export class Daemon {
   readonly #backoff = new Backoff(Math.random);
   #child: ChildProcess | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Why the last one ended. */
+  #saidLast = "";
   #isStopped = false;
 
   constructor(
@@ -42,10 +50,7 @@ export class Daemon {
 
   /** Starts it, unless one listens there already: a daemon outlives a gateway that crashes. */
   start(): void {
-    const probe = connect(this.#socket);
-    probe.unref();
-    probe.on("connect", () => {
-      probe.destroy();
+    this.#probe(() => {
       if (this.#child === undefined) {
         this.log.info(
           `hookwire: a dispatcher listens on ${this.address} already: it is used, and left running`,
@@ -53,14 +58,35 @@ export class Daemon {
       }
       this.onReady();
     });
-    probe.on("error", () => this.#spawn());
   }
 
-  /** Has it stop, by its own drain; nobody waits for that. */
-  stop(): void {
+  /** The way to it is lost: one that is not this gateway's child may be gone for good. */
+  missed(): void {
+    if (this.#child === undefined && this.#timer === undefined) this.#probe(() => {});
+  }
+
+  /** Has it stop, by its own drain. The promise settles when it is gone, or takes too long. */
+  stop(): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#timer);
-    this.#child?.kill("SIGTERM");
+    const child = this.#child;
+    if (child === undefined) return Promise.resolve();
+    child.kill("SIGTERM");
+    return new Promise((resolve) => {
+      child.once("exit", () => resolve());
+      setTimeout(resolve, STOPPED_WITHIN).unref();
+    });
+  }
+
+  #probe(found: () => void): void {
+    if (this.#isStopped) return;
+    const probe = connect(this.#socket);
+    probe.unref();
+    probe.on("connect", () => {
+      probe.destroy();
+      if (!this.#isStopped) found();
+    });
+    probe.on("error", () => this.#spawn());
   }
 
   #spawn(): void {
@@ -73,17 +99,19 @@ export class Daemon {
     }
     const child = this.#child;
     child.unref();
+    const since = performance.now();
     const late = setTimeout(() => this.#say("is not ready yet"), READY_WITHIN).unref();
     const output = child.stdout as Socket | null;
     output?.unref();
-    output?.once("data", () => {
+    output?.on("data", (said) => {
+      if (!String(said).includes('"listening"')) return;
       clearTimeout(late);
-      this.#backoff.reset();
       this.log.info(`hookwire: started ${this.command} serve (pid ${child.pid}) on ${this.address}`);
       this.onReady();
     });
     const ended = (why: string) => {
       clearTimeout(late);
+      if (performance.now() - since > STEADY) this.#backoff.reset();
       this.#ended(why);
     };
     child.on("error", (error) => ended(`cannot be started: ${error.message}`));
@@ -105,8 +133,12 @@ export class Daemon {
   #ended(why: string): void {
     this.#child = undefined;
     if (this.#isStopped) return;
-    this.#say(why);
-    this.#timer = setTimeout(() => this.start(), this.#backoff.nextWait()).unref();
+    if (why !== this.#saidLast) this.#say(why);
+    this.#saidLast = why;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.start();
+    }, this.#backoff.nextWait()).unref();
   }
 
   #say(what: string): void {

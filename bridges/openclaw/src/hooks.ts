@@ -19,11 +19,12 @@ const USAGE: Rule = {
   },
 };
 
-/** A part of a message. Of a picture only its kind: its bytes are no text. */
+/** A part of a message. Of a picture only its kind: its bytes are no text. A file's name is somebody's words. */
 const PART: Rule = {
   fields: {
-    ...values("type", "id", "name", "mimeType"),
+    ...values("type", "id", "mimeType"),
     ...texts("text", "thinking"),
+    name: { inFull: "value" },
     arguments: "data",
   },
 };
@@ -51,8 +52,8 @@ const REPLY: Fields = {
 
 const CRON_JOB: Rule = {
   fields: {
-    ...values("id", "agentId", "name", "enabled", "sessionTarget", "wakeMode", "createdAtMs", "updatedAtMs"),
-    description: "text",
+    ...values("id", "agentId", "enabled", "sessionTarget", "wakeMode", "createdAtMs", "updatedAtMs"),
+    ...texts("name", "description"),
     // Neither command nor folder: a job's command line may hold a credential.
     schedule: { fields: values("kind", "everyMs", "anchorMs", "expr", "tz", "staggerMs", "at") },
     payload: {
@@ -199,7 +200,10 @@ export const HOOKS: Readonly<Record<string, Fields>> = {
   skill_changed: values("action", "source", "occurredAt"),
   skill_proposal_changed: {
     ...values("eventId", "sequence", "action", "occurredAt", "correlationId"),
-    proposal: { fields: values("id", "kind", "status", "revision", "skillName", "skillKey") },
+    // A skill is named, and so keyed, by what the conversation was about.
+    proposal: {
+      fields: { ...values("id", "kind", "status", "revision"), ...texts("skillName", "skillKey") },
+    },
   },
   subagent_ended: {
     ...values("targetSessionKey", "targetKind", "reason", "sendFarewell", "outcome", "runId", "endedAt"),
@@ -207,14 +211,15 @@ export const HOOKS: Readonly<Record<string, Fields>> = {
     error: "text",
   },
   subagent_progress: values("phase", "runId", "childSessionKey", "outcome"),
-  subagent_spawned: values(
-    ...["childSessionKey", "agentId", "label", "mode", "threadRequested", "runId"],
-    ...["resolvedModel", "resolvedProvider"],
-  ),
+  subagent_spawned: {
+    ...values("childSessionKey", "agentId", "mode", "threadRequested", "runId"),
+    ...values("resolvedModel", "resolvedProvider"),
+    label: "text",
+  },
 };
 
 /** Without these nobody would know what is alive: they are observed always. */
-const LIFECYCLE: ReadonlySet<string> = new Set([
+export const LIFECYCLE: ReadonlySet<string> = new Set([
   "gateway_start",
   "gateway_stop",
   "session_start",

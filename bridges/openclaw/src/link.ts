@@ -3,9 +3,10 @@
 import { targetOf } from "../../../sdk/typescript/src/address.js";
 import { Backoff } from "../../../sdk/typescript/src/backoff.js";
 import type { StopReason } from "../../../sdk/typescript/src/gen/hookwire/v1/event.js";
-import type {
-  Receipt,
-  AttachResponse_Welcome as Welcome,
+import {
+  type Receipt,
+  RefusalCode,
+  type AttachResponse_Welcome as Welcome,
 } from "../../../sdk/typescript/src/gen/hookwire/v1/gateway_service.js";
 import { Condition, isWithin } from "../../../sdk/typescript/src/wait.js";
 import type { Boot } from "./boot.js";
@@ -17,6 +18,12 @@ import { type Lost, Stream } from "./stream.js";
 
 /** A stream that lasted so long was none that breaks again and again, in milliseconds. */
 const STEADY = 5_000;
+
+/** How long the gateway's stop waits for a dispatcher that gave no receipt in time, in milliseconds. */
+const FOR_A_SILENT_ONE = 100;
+
+/** Which part of the stop's wait is the drain's alone. */
+const FOR_THE_DRAIN = 0.25;
 
 /** What of the settings is about the way to the dispatcher. */
 export type Way = Pick<Settings, "address" | "gatewayId" | "stopWaitMs" | "drainWaitMs">;
@@ -49,6 +56,8 @@ export class Link {
     private readonly way: Way,
     private readonly log: Log,
     private readonly losses: Losses,
+    /** Called at each loss of a stream, unless it is the last one. */
+    private readonly onLost: () => void,
   ) {
     this.#target = targetOf(way.address);
   }
@@ -63,20 +72,26 @@ export class Link {
     if (this.#isOver || this.#stream !== undefined) return;
     clearTimeout(this.#timer);
     this.#safely(() => {
-      this.#shedBefore = this.boot.queue.shed;
-      const hello = this.boot.hello(this.way.gatewayId);
-      if (this.boot.mustList && hello.liveSessions === undefined) {
-        this.log.warn(
-          "hookwire: too many sessions are alive to be listed: ends that were lost come with the next boot",
-        );
-      }
-      this.#stream = new Stream(this.#target, hello, {
+      this.#stream = new Stream(this.#target, {
+        ready: () => this.#safely(() => this.#sayHello()),
         welcome: (welcome) => this.#safely(() => this.#welcome(welcome)),
         receipt: (receipt) => this.#safely(() => this.#receipt(receipt)),
         room: () => this.#safely(() => this.#room()),
         lost: (lost) => this.#lost(lost),
       });
     });
+  }
+
+  #sayHello(): void {
+    const { queue, mustList } = this.boot;
+    this.#shedBefore = queue.shed;
+    const hello = this.boot.hello(this.way.gatewayId);
+    if (mustList && hello.liveSessions === undefined) {
+      this.log.warn(
+        "hookwire: too many sessions are alive to be listed: ends that were lost come with the next boot",
+      );
+    }
+    this.#stream?.hello(hello);
   }
 
   /** Nothing that is called from outside of a hook may throw: it would end the gateway. */
@@ -101,19 +116,21 @@ export class Link {
 
   /** Waits for a receipt, but no longer than so many milliseconds; not at all where no stream is open. */
   async receipt(seq: number, ms: number): Promise<void> {
-    if (this.#isSilent) return;
-    const settled = () => this.#through >= seq || this.#openedAt === undefined;
-    this.#isSilent = !(await isWithin(ms, this.#changes.until(settled))) || this.#isSilent;
+    const settled = () => this.#isSilent || this.#through >= seq || this.#openedAt === undefined;
+    if (await isWithin(ms, this.#changes.until(settled))) return;
+    this.#isSilent = true;
+    this.#changes.changed();
   }
 
   /** Publishes what is queued, and, where the boot is over, has it drained. It never takes longer than is configured. */
   async stop(reason: StopReason | undefined): Promise<void> {
     const { stopWaitMs, drainWaitMs, gatewayId } = this.way;
-    const until = performance.now() + stopWaitMs;
+    const waitMs = this.#isSilent ? Math.min(stopWaitMs, FOR_A_SILENT_ONE) : stopWaitMs;
+    const until = performance.now() + waitMs;
     this.#isStopping = true;
     this.dial();
     const settled = () => this.#isOver || (this.#openedAt !== undefined && this.boot.queue.held === 0);
-    await isWithin(stopWaitMs, this.#changes.until(settled));
+    await isWithin(waitMs * (1 - FOR_THE_DRAIN), this.#changes.until(settled));
     if (this.#stream !== undefined && reason !== undefined) {
       const left = Math.max(1, until - performance.now());
       const said = await drained(
@@ -147,18 +164,33 @@ export class Link {
     this.boot.wasOpen = true;
     if (maxEventBytes > 0) this.boot.largestEvent = maxEventBytes;
     this.losses.count("too large", this.boot.queue.dropLarger(this.boot.largestEvent));
-    if (this.boot.queue.shed > this.#shedBefore) {
-      // More had to go since that Hello: another one lists what is alive.
-      this.#stream?.close();
-      this.#forget();
-      this.dial();
-      return;
-    }
+    if (this.#listsAnew()) return;
     this.#openedAt = performance.now();
     this.#writable = true;
     this.#sayAttached(ledgerId);
     this.send();
     this.#changes.changed();
+  }
+
+  /** Dials anew where more starts or ends had to go since the last Hello: only a Hello can list what is alive. */
+  #listsAnew(): boolean {
+    if (this.boot.queue.shed === this.#shedBefore) return false;
+    this.#dialAnew();
+    return true;
+  }
+
+  #dialAnew(): void {
+    this.#stream?.close();
+    this.#forget();
+    this.dial();
+  }
+
+  /** The boot is over, perhaps by an operator's drain: a gateway that did not stop goes on as a new one. */
+  #renews(): boolean {
+    if (this.boot.stop !== undefined) return false;
+    this.log.warn(`hookwire: boot ${this.boot.id} was ended at the dispatcher: going on as a new one`);
+    this.boot.renew();
+    return true;
   }
 
   #sayAttached(ledger: string): void {
@@ -175,7 +207,8 @@ export class Link {
     this.#backoff.reset();
     this.losses.count("refused", refused.length, refused.at(-1)?.text);
     this.#settle(Number(throughPublishSeq));
-    this.#sendAll();
+    if (refused.some(({ code }) => code === RefusalCode.BOOT_OVER) && this.#renews()) this.#dialAnew();
+    else this.#sendAll();
     this.#changes.changed();
   }
 
@@ -191,6 +224,7 @@ export class Link {
 
   /** Sends what the transport takes. */
   #sendAll(): void {
+    if (this.#openedAt !== undefined && this.#listsAnew()) return;
     while (this.#writable && this.#openedAt !== undefined && this.#stream !== undefined) {
       const batch = this.boot.queue.nextBatch();
       if (batch === undefined) return;
@@ -198,7 +232,8 @@ export class Link {
     }
   }
 
-  #lost({ why, wait, forGood }: Lost): void {
+  #lost({ why, wait, ...lost }: Lost): void {
+    const forGood = lost.forGood && !(lost.bootOver && this.#renews());
     if (this.#openedAt !== undefined && performance.now() - this.#openedAt > STEADY) this.#backoff.reset();
     if (forGood) {
       this.log.error(`hookwire: ${why}; this gateway's hooks are not forwarded any more`);
@@ -209,6 +244,7 @@ export class Link {
     this.#isOver ||= forGood || this.#isStopping;
     this.#forget();
     if (this.#isOver) return;
+    this.onLost();
     this.#timer = setTimeout(() => this.dial(), wait + this.#backoff.nextWait()).unref();
   }
 }

@@ -38,13 +38,20 @@ const DEEPEST = 32;
 /** Of how many values plain data may consist: what refers to itself has no end. */
 const MOST_VALUES = 100_000;
 
-/** The allowed fields of an object, in the object's order. */
+/** How many of a list leave without their texts, the last ones: a hook must not take as long as its history is. */
+const MOST_LISTED = 50;
+
+/** The allowed fields of an object, in the object's order; `messagesCount` beside the last of many `messages`. */
 export function pick(from: object, fields: Fields, content: Content): Record<string, unknown> {
   const picked: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(from)) {
     const rule = Object.hasOwn(fields, name) ? fields[name] : undefined;
     const allowed = rule && read(value, rule, content);
-    if (allowed !== undefined) picked[name] = allowed;
+    if (allowed === undefined) continue;
+    picked[name] = allowed;
+    if (Array.isArray(value) && isCut(value, content)) {
+      picked[`${name}Count`] = value.length;
+    }
   }
   return picked;
 }
@@ -67,7 +74,12 @@ function spoken(value: unknown, content: Content): unknown {
 
 function eachOf(value: unknown, rule: Rule, content: Content): unknown {
   if (!Array.isArray(value)) return spoken(value, content);
-  return value.map((one) => read(one, rule, content)).filter((one) => one !== undefined);
+  const listed = isCut(value, content) ? value.slice(-MOST_LISTED) : value;
+  return listed.map((one) => read(one, rule, content)).filter((one) => one !== undefined);
+}
+
+function isCut(list: unknown[], content: Content): boolean {
+  return content !== "full" && list.length > MOST_LISTED;
 }
 
 function isScalar(value: unknown): value is string | number | boolean {

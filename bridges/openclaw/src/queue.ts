@@ -94,9 +94,14 @@ export class Queue {
     return this.#pending.at(-1)?.seq ?? 0;
   }
 
+  /** There is room for one more event that need not be kept. */
+  get hasRoom(): boolean {
+    return this.#ordinary.isBelow(this.mostOrdinary());
+  }
+
   /** Takes an event under the next number, and says how many were lost: this one, or older ones for its sake. */
   push(event: Uint8Array, kept: boolean, life: Life | undefined): number {
-    if (!kept && !this.#ordinary.isBelow(this.mostOrdinary())) return 1;
+    if (!kept && !this.hasRoom) return 1;
     this.#lastSeq += 1;
     const pending = { seq: this.#lastSeq, event, kept, life };
     this.#pending.push(pending);
@@ -112,12 +117,17 @@ export class Queue {
     this.#pending = this.#pending.filter(isNeeded);
     for (const pending of gone) this.#kept.count(pending, -1);
     if (gone.length > 0) this.#shed += 1;
-    const { events, bytes } = this.#kept;
-    this.#shedBeyond = {
-      events: Math.max(this.mostKept.events, Math.ceil(events * 1.125)),
-      bytes: Math.max(this.mostKept.bytes, Math.ceil(bytes * 1.125)),
-    };
+    this.#shedBeyond = this.#eighthMore();
     return gone.length;
+  }
+
+  /** What may be kept where so much had to stay. */
+  #eighthMore(): Size {
+    const [most, { events, bytes }] = [this.mostKept, this.#kept];
+    return {
+      events: Math.max(most.events, Math.ceil(events * 1.125)),
+      bytes: Math.max(most.bytes, Math.ceil(bytes * 1.125)),
+    };
   }
 
   /** Whether something was sent and has no receipt. */
@@ -169,7 +179,12 @@ export class Queue {
     this.settle(resumeAfter);
     this.#sent = 0;
     this.#sentBytes = 0;
-    this.#shedBeyond = this.mostKept;
+    // No more than before, and no less than there is: each time that something has to go costs a stream.
+    const [before, now] = [this.#shedBeyond, this.#eighthMore()];
+    this.#shedBeyond = {
+      events: Math.min(before.events, now.events),
+      bytes: Math.min(before.bytes, now.bytes),
+    };
   }
 
   #tallyOf({ kept }: Pending): Tally {

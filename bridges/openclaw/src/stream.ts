@@ -1,7 +1,14 @@
 /** One Attach stream, from its Hello to its loss, and the Drain call beside it. */
 
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
-import { Client, type ClientDuplexStream, type ClientReadableStream, credentials } from "@grpc/grpc-js";
+import {
+  Client,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  connectivityState,
+  credentials,
+  status,
+} from "@grpc/grpc-js";
 
 import { CHANNEL_OPTIONS } from "../../../sdk/typescript/src/channel.js";
 import { refusal } from "../../../sdk/typescript/src/errors.js";
@@ -30,10 +37,14 @@ export interface Lost {
   readonly wait: number;
   /** Coming back would not help. */
   readonly forGood: boolean;
+  /** Coming back as another boot would. */
+  readonly bootOver?: boolean;
 }
 
 /** What a stream tells. After `lost` it tells nothing more. */
 export interface Listener {
+  /** Somebody is there: Hello is to be said. */
+  ready(): void;
   welcome(welcome: Welcome): void;
   receipt(receipt: Receipt): void;
   /** The transport takes more again. */
@@ -63,7 +74,6 @@ export class Stream {
   /** @param target As gRPC names it. */
   constructor(
     target: string,
-    hello: Hello,
     private readonly listener: Listener,
   ) {
     this.#client = new Client(target, credentials.createInsecure(), CHANNEL_OPTIONS);
@@ -78,6 +88,11 @@ export class Stream {
       HANDSHAKE,
     );
     this.#handshake.unref();
+    setImmediate(() => this.#whenReady());
+  }
+
+  /** Says who attaches, and nothing comes before it. */
+  hello(hello: Hello): void {
     this.#stream.write(AttachRequest.encode({ message: { $case: "hello", value: hello } }).finish());
   }
 
@@ -116,6 +131,15 @@ export class Stream {
     this.#client.close();
   }
 
+  /** A Hello may be long: none is made for a dispatcher that is away. */
+  #whenReady(): void {
+    if (this.#isOver) return;
+    const channel = this.#client.getChannel();
+    const state = channel.getConnectivityState(true);
+    if (state === connectivityState.READY) this.listener.ready();
+    else channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => this.#whenReady());
+  }
+
   #take({ message }: AttachResponse): void {
     if (this.#isOver) return;
     switch (message?.$case) {
@@ -143,7 +167,8 @@ export class Stream {
 function lostBy(error: Error): Lost {
   const { code, details } = error as { code?: number; details?: string };
   const final = refusal(code ?? -1, details ?? "");
-  return { why: final?.message ?? error.message, wait: 0, forGood: final !== undefined };
+  const bootOver = code === status.FAILED_PRECONDITION;
+  return { why: final?.message ?? error.message, wait: 0, forGood: final !== undefined, bootOver };
 }
 
 function lostByGoodbye({ reason, text, reconnectAfterMs }: Goodbye): Lost {

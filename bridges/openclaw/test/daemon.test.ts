@@ -1,7 +1,7 @@
 /** A dispatcher that the gateway starts itself. */
 
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 
@@ -37,6 +37,50 @@ describe("spawn", () => {
     await survivor.stop();
   });
 
+  it("starts one of its own when the one that it used is gone", async (t) => {
+    const stateDir = folder(t);
+    mkdirSync(join(stateDir, "hookwire"));
+    const address = `unix:${join(stateDir, "hookwire/hookwire.sock")}`;
+    const survivor = await Dispatcher.serve(t, "--listen", address);
+    const gateway = await Gateway.boot(t, { spawn: true, command: HOOKWIRE }, stateDir);
+    await until(() => gateway.said(/hookwire: attached/) === 1);
+    survivor.process.kill("SIGKILL");
+    await until(() => gateway.said(/hookwire: attached/) === 2);
+    assert.equal(gateway.said(/hookwire: started/), 1);
+    await gateway.stop("shutdown");
+  });
+
+  it("waits for the one before when the command is another", async (t) => {
+    const other = join(folder(t), "other");
+    symlinkSync(HOOKWIRE, other);
+    const gateway = await Gateway.boot(t, { spawn: true, command: HOOKWIRE });
+    await until(() => gateway.said(/hookwire: attached/) === 1);
+    const pid = pidOf(gateway);
+    await gateway.replace({ spawn: true, command: other });
+    await until(() => gateway.said(/hookwire: attached/) === 2);
+    assert.ok(!isAlive(pid));
+    assert.equal(gateway.said(/already|has ended/), 0, gateway.logged.join("\n"));
+    await gateway.stop("shutdown");
+  });
+
+  it("stops the one of a gateway that was refused", async (t) => {
+    const gateway = await Gateway.boot(t, { spawn: true, command: HOOKWIRE, gatewayId: "x".repeat(200) });
+    await until(() => gateway.said(/refused by/) === 1);
+    await gateway.stop("shutdown");
+    await until(() => !isAlive(pidOf(gateway)));
+  });
+
+  it("stops the one of a plugin that does not come back", async (t) => {
+    const gateway = await Gateway.boot(t, { spawn: true, command: HOOKWIRE });
+    await until(() => gateway.said(/hookwire: attached/) === 1);
+    gateway.fire("gateway_stop", { reason: "plugin replacement" });
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    await gateway.unload();
+    t.mock.timers.tick(10_000);
+    t.mock.timers.reset();
+    await until(() => !isAlive(pidOf(gateway)));
+  });
+
   it("starts it anew when it dies", async (t) => {
     const gateway = await Gateway.boot(t, { spawn: true, command: HOOKWIRE });
     gateway.fire("session_start", { sessionId: "a" });
@@ -48,15 +92,14 @@ describe("spawn", () => {
 
   it("says what is wrong with a program that is not there, or is another", async (t) => {
     const other = join(folder(t), "other");
-    writeFileSync(other, "#!/bin/sh\nexit 3\n", { mode: 0o700 });
-    for (const [command, why] of [
-      ["no-such-program", /ENOENT/],
-      [other, /has ended with 3/],
-    ] as const) {
-      const gateway = await Gateway.boot(t, { spawn: true, command });
-      await until(() => gateway.said(why) > 0);
-      await gateway.stop("shutdown");
-    }
+    writeFileSync(other, '#!/bin/sh\necho hello; echo >>"$0".runs; exit 3\n', { mode: 0o700 });
+    const gateway = await Gateway.boot(t, { spawn: true, command: "no-such-program" });
+    await until(() => gateway.said(/ENOENT/) === 1);
+    await gateway.replace({ spawn: true, command: other });
+    await until(() => existsSync(`${other}.runs`) && readFileSync(`${other}.runs`).length > 3);
+    await gateway.stop("shutdown");
+    assert.equal(gateway.said(/has ended with 3/), 1, "once, however often it is tried");
+    assert.equal(gateway.said(/hookwire: started/), 0);
   });
 });
 

@@ -6,8 +6,12 @@ import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 
 import { isWithin } from "../../../sdk/typescript/src/wait.js";
-import { Dispatcher, folder, PATIENCE } from "../../../sdk/typescript/test/cast.js";
-import { Gateway, lives, Tail, until } from "./openclaw.js";
+import { Dispatcher, folder, hookwire, PATIENCE } from "../../../sdk/typescript/test/cast.js";
+import { Boot } from "../src/boot.js";
+import { Link } from "../src/link.js";
+import { Losses } from "../src/losses.js";
+import { DEFAULTS } from "../src/settings.js";
+import { Gateway, lives, type Seen, Tail, until } from "./openclaw.js";
 import { Stub } from "./stub.js";
 
 /** A place where dispatchers come and go. */
@@ -99,6 +103,17 @@ describe("a dispatcher", () => {
     assert.equal(gateway.said(/nobody there: 3/), 1, "two ends and the gateway_stop");
   });
 
+  it("that gives no receipt gets the drain, and does not hold up the stop", async (t) => {
+    const stub = await Stub.serve(t);
+    const long = { sessionEndWaitMs: 200, stopWaitMs: 10 * PATIENCE };
+    const gateway = await Gateway.boot(t, { address: stub.address, ...long });
+    await settled(gateway, 1);
+    stub.silent = true;
+    await gateway.fire("session_end", { sessionId: "a" });
+    assert.ok(await isWithin(PATIENCE, gateway.stop("shutdown")));
+    assert.equal(stub.drains.length, 1);
+  });
+
   it("that goes away is waited for no more", async (t) => {
     const stub = await Stub.serve(t);
     const gateway = await Gateway.boot(t, { address: stub.address, sessionEndWaitMs: 10 * PATIENCE });
@@ -133,6 +148,29 @@ describe("a dispatcher", () => {
     await place.kill(dead);
     assert.ok(await isWithin(PATIENCE, gateway.stop("shutdown", ["a"])));
     assert.equal(gateway.said(/nobody there/), 1);
+  });
+
+  it("that is told to drain a gateway which runs on has it as a new boot, with what is alive", async (t) => {
+    const place = new Place(t);
+    const first = await place.serveAgain();
+    const gateway = await Gateway.boot(t, { address: place.address });
+    const tail = await new Tail(t, place.address).ready();
+    gateway.fire("session_start", { sessionId: "a" });
+    await tail.sees((seen) => lives(seen).length === 1);
+    const drain = () =>
+      hookwire("drain", "--to", place.address, "--gateway", "openclaw", "--reason", "restart");
+    await drain();
+    gateway.fire("session_start", { sessionId: "b" }); // refused
+    await tail.sees((seen) => lives(seen).length === 4);
+    await drain();
+    await tail.sees((seen) => lives(seen).length === 6);
+    await place.kill(first);
+    await place.serveAgain(); // it refuses the boot's Hello
+    await tail.sees((seen) => seen.filter(({ hook }) => hook === "session_start").length === 5);
+    await gateway.stop("shutdown");
+    const seen = await tail.stopped(3);
+    assert.deepEqual(of("a", seen), ["start", "end", "start", "end", "start", "end"]);
+    assert.deepEqual(of("b", seen), ["start", "end", "start", "end"]);
   });
 
   it("that says Goodbye is dialled again", async (t) => {
@@ -213,6 +251,52 @@ describe("what is alive", () => {
   });
 });
 
+describe("an end that had to go while the stream was open", () => {
+  it("is made good by a Hello that lists what is alive", async (t) => {
+    const stub = await Stub.serve(t);
+    const gateway = await Gateway.boot(t, { address: stub.address, sessionEndWaitMs: 0 });
+    for (const id of ["victim", "b"]) gateway.fire("session_start", { sessionId: id });
+    await until(() => stub.events.length === 3);
+    stub.silent = true;
+    const ends = (from: number, to: number) => {
+      for (let id = from; id < to; id += 1) gateway.fire("session_end", { sessionId: `${id}` });
+    };
+    ends(0, 10_000); // more than may be on its way
+    gateway.fire("session_end", { sessionId: "victim", reason: "reset" });
+    ends(10_000, 70_000); // more than is kept
+    await until(() => stub.hellos.length === 2);
+    stub.silent = false;
+    assert.deepEqual(
+      stub.hellos[1]?.liveSessions?.sessions.map(({ id }) => id),
+      ["b"],
+    );
+    await gateway.stop("shutdown");
+    assert.equal(stub.hellos.length, 2, "once is enough");
+  });
+});
+
+describe("a Hello", () => {
+  it("is not made for a dispatcher that is away", async (t) => {
+    const boot = new Boot(() => ({ events: 1, bytes: 1 }));
+    let [hellos, lost] = [0, 0];
+    const onLost = () => {
+      lost += 1;
+    };
+    boot.hello = () => {
+      hellos += 1;
+      throw new Error("it was made");
+    };
+    const way = { ...DEFAULTS, address: new Place(t).address };
+    const say = () => undefined;
+    const log = { info: say, warn: say, error: say };
+    const link = new Link(boot, way, log, new Losses(() => log), onLost);
+    link.dial();
+    await until(() => lost > 2);
+    link.close();
+    assert.equal(hellos, 0);
+  });
+});
+
 describe("the queue", () => {
   it("loses what starts and ends no session first, and counts it", async (t) => {
     const place = new Place(t);
@@ -231,6 +315,12 @@ describe("the queue", () => {
     assert.equal(gateway.said(/no room: 15/), 1, gateway.logged.join("\n"));
   });
 });
+
+/** Which starts and ends came of a session, but for what came twice. */
+function of(id: string, seen: readonly Seen[]): (string | undefined)[] {
+  const its = [...new Set(lives(seen))].filter((line) => line.split(" ")[1]?.startsWith(`${id}#`));
+  return its.map((line) => line.split(" ")[0]);
+}
 
 /** Waits until the gateway has attached so often. */
 async function settled(gateway: Gateway, times: number): Promise<void> {

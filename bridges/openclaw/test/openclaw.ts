@@ -39,7 +39,7 @@ export class Gateway {
 
   private constructor(
     t: TestContext,
-    private readonly config: Record<string, unknown>,
+    private config: Record<string, unknown>,
     readonly stateDir = folder(t),
   ) {
     Reflect.deleteProperty(globalThis, Symbol.for("hookwire.openclaw")); // as in a process of its own
@@ -96,6 +96,14 @@ export class Gateway {
   fire(hook: string, event: unknown = {}, ctx: unknown = {}): Promise<void> | undefined {
     const observers = OF_RUNS.test(hook) ? this.#discovery : this.#full;
     return observers.get(hook)?.(event, ctx);
+  }
+
+  /** The plugin is replaced by itself, with another config. */
+  async replace(config: Record<string, unknown>): Promise<void> {
+    this.fire("gateway_stop", { reason: "plugin replacement" });
+    await this.unload();
+    this.config = config;
+    await this.start();
   }
 
   /** The service stops, and nothing else. */

@@ -51,6 +51,16 @@ describe("a field", () => {
     });
   });
 
+  it("with a long history leaves with the end of it, and with how long it is", () => {
+    const messages = Array.from({ length: 1_000 }, (_, id) => ({ role: "user", id, content: "hello" }));
+    for (const content of ["none", "metadata"] as const) {
+      const { messages: some, ...rest } = said("before_reset", { messages }, {}, content);
+      const ids = (some as { id: number }[]).map(({ id }) => id);
+      assert.deepEqual([ids.length, ids[0], ids.at(-1), rest], [50, 950, 999, { messagesCount: 1_000 }]);
+    }
+    assert.deepEqual(said("before_reset", { messages }, {}, "full"), { messages });
+  });
+
   it("that is not allowed stays, at every depth", () => {
     const event = { messages: [MESSAGE], apiKey: CANARY, success: true };
     for (const content of ["none", "metadata"] as const) {
@@ -113,9 +123,10 @@ describe("a canary", () => {
     }
   });
 
-  it("in a credential, a command or an error leaves nothing", () => {
+  it("in a credential, a command, an error or a name that somebody made up leaves nothing", () => {
     const job = {
       id: "j",
+      name: CANARY,
       schedule: { kind: "on-exit", command: CANARY, cwd: CANARY },
       payload: { message: CANARY },
     };
@@ -130,6 +141,9 @@ describe("a canary", () => {
       ],
       ["llm_output", { assistantTexts: [CANARY], lastAssistant: MESSAGE }],
       ["message_sent", { content: CANARY, error: CANARY }],
+      ["llm_output", { lastAssistant: { role: "assistant", content: [{ type: "file", name: CANARY }] } }],
+      ["subagent_spawned", { childSessionKey: "k", label: CANARY }],
+      ["skill_proposal_changed", { proposal: { id: "p", skillName: CANARY, skillKey: CANARY } }],
       ["reply_payload_sending", { payload: { text: CANARY, mediaUrl: CANARY } }],
     ];
     for (const [hook, event] of events) {

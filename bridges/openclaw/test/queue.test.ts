@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { GatewayEvent } from "../../../sdk/typescript/src/gen/hookwire/v1/gateway_service.js";
 import { Alive } from "../src/alive.js";
+import { Boot } from "../src/boot.js";
 import { Queue, type Size } from "../src/queue.js";
+import { translate } from "../src/translate.js";
 
 /** So many bytes, of no matter what. */
 const bytes = (count: number) => new Uint8Array(count);
@@ -99,6 +101,17 @@ describe("the queue", () => {
     assert.deepEqual([told.tell("llm_output", "a"), told.tell("llm_output", "a")], [0, 1]);
   });
 
+  it("keeps without its text what begins a life, where there is no room for more", () => {
+    const boot = new Boot(() => ({ events: 1, bytes: 1_000_000 }));
+    const [long, short] = [bytes(1_000), bytes(10)];
+    for (const id of ["a", "b", "b"]) {
+      const event = translate("before_agent_run", { prompt: "x" }, { sessionId: id }, 0, "full");
+      assert.ok(event);
+      boot.publish(event, long, () => short);
+    }
+    assert.deepEqual(boot.queue.nextBatch()?.events, [long, short]);
+  });
+
   it("lets go of lives that are over first, and keeps what holds two lives apart", () => {
     const told = new Told(undefined, { events: 6, bytes: 1_000_000 });
     told.start("goes on"); // 1
@@ -126,6 +139,16 @@ describe("the queue", () => {
     for (let count = 0; count < 10_000; count += 1) assert.equal(told.start(`${count}`), 0);
     assert.equal(told.queue.held, 10_000, "what is alive is not let go of");
     assert.equal(told.queue.shed, 0);
+  });
+
+  it("has as much room behind a break as before it", () => {
+    const told = new Told(undefined, { events: 100, bytes: 1_000_000 });
+    for (let count = 0; count < 100; count += 1) told.start(`${count}`);
+    told.queue.rewind(0);
+    assert.equal(told.end("never was"), 0);
+    for (let count = 0; count < 11; count += 1) told.start(`more ${count}`);
+    told.queue.rewind(0);
+    assert.equal(told.start("last"), 1, "but no more than that, however often it breaks");
   });
 
   it("lets go of what a dispatcher does not take", () => {
@@ -158,6 +181,8 @@ describe("what is alive", () => {
     const few = new Told();
     for (let count = 0; count < 2_000; count += 1) few.start(`${count}`, "k".repeat(1_000));
     assert.equal(few.listed, undefined, "more bytes than a message has");
+    for (let count = 1; count < 2_000; count += 1) few.end(`${count}`);
+    assert.deepEqual(few.listed, ["0"]);
     const many = new Told();
     for (let count = 0; count <= 100_000; count += 1) many.start(`${count}`);
     assert.equal(many.listed, undefined, "more than a dispatcher reads");
