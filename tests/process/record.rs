@@ -194,6 +194,10 @@ async fn one_that_was_killed_goes_on_and_writes_nothing_twice() {
 
     let record = ["record", file.to_str().unwrap(), "--to", &daemon.address, "--as", "recorder"];
     Process::run(&record, &[]).await.expect(64, "go on in it with --append");
+    let nobody = ["record", file.to_str().unwrap(), "--to", "unix:/nobody", "--as", "recorder"];
+    let before = fs::read_to_string(&file).unwrap();
+    Process::run(&[&nobody[..], &["--append"]].concat(), &[]).await.expect(69, "nobody answers");
+    assert_eq!(fs::read_to_string(&file).unwrap(), before);
     let recorder = Recorder::start(&daemon.address, &file, &["--append"]).await;
     recorder.until("session_end", 1).await;
     let (tally, lines) = recorder.stop().await;
@@ -202,6 +206,16 @@ async fn one_that_was_killed_goes_on_and_writes_nothing_twice() {
     assert_eq!(hooks, ["session_start", "message_received", "message_received", "session_end"]);
     assert_eq!((&tally["recorded"], &tally["redelivered"]), (&json!(2), &json!(2)));
     daemon.until("release", |status| status.subscribers.iter().all(|it| it.id != "recorder")).await;
+}
+
+#[tokio::test]
+async fn where_nobody_answers_no_file_stays() {
+    let (_place, file) = file();
+    let nobody = ["record", file.to_str().unwrap(), "--to", "unix:/nobody", "--as", "recorder"];
+    for _try in 0..2 {
+        Process::run(&nobody, &[]).await.expect(69, "nobody answers");
+        assert!(!file.exists());
+    }
 }
 
 #[tokio::test]

@@ -9,12 +9,12 @@ mod line;
 mod recording;
 mod seen;
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 use clap::builder::NonEmptyStringValueParser;
 use hookwire_protocol::v1::subscribe_request::Hello;
 
-use self::{file::Opened, recording::Recording};
+use self::recording::Recording;
 use super::{
     Exit, Failure, SUBSCRIBER_VARIABLE, Target, client,
     tail::{Stop, Tail, keep_all},
@@ -55,8 +55,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     client::block_on(async {
         let stop =
             Stop::on_signals().map_err(|error| Exit::Fault.because(format_args!("signals: {error}")))?;
-        let Opened { file, whole, seen } = file::open(&args.file, args.append)?;
-        let recording = Recording::new(file, whole, seen, &args.file, &args.name);
+        let recording = Recording::new(file::open(&args.file, args.append)?, &args.file, &args.name);
         let hello = Hello {
             subscriber_id: args.name,
             hooks: args.hooks,
@@ -67,6 +66,10 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         let mut tail = Tail::new(args.target.to, hello, true, recording, stop).releasing();
         let outcome = tail.run().await;
         let tally = tail.shows.close().await;
+        if !args.append && !tail.shows.is_welcome() {
+            // An empty file would only be in the way of the next try; one that stays does no other harm.
+            let _ = fs::remove_file(&args.file);
+        }
         outcome?;
         term::print(&tally?)
     })
