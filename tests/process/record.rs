@@ -209,6 +209,31 @@ async fn one_that_was_killed_goes_on_and_writes_nothing_twice() {
 }
 
 #[tokio::test]
+async fn who_is_stopped_takes_what_is_on_its_way() {
+    const MARKS: usize = 50;
+    let (daemon, (_place, file)) = (Daemon::start(&[]).await, file());
+    let recorder = Recorder::start(&daemon.address, &file, &[]).await;
+    recorder.process.signal(Signal::SIGSTOP);
+    let mut gateway = Gateway::start(&daemon, "gw", &["--hold"]);
+    gateway.fire(&vec![gateway::mark("on its way"); MARKS]).await;
+    daemon.until_subscriber("recorder", "what comes", |it| it.in_flight == MARKS as u64).await;
+    recorder.process.signal(Signal::SIGTERM);
+    recorder.process.signal(Signal::SIGCONT);
+    let ended = recorder.process.end().await;
+    assert_eq!((ended.code(), lines(&file).len()), (Some(0), MARKS), "{ended:#?}");
+    daemon.until("release", |status| status.subscribers.is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_let_go_of_is_said() {
+    let (daemon, (_place, file)) = (Daemon::start(&[]).await, file());
+    let recorder = Recorder::start(&daemon.address, &file, &[]).await;
+    daemon.kill().await;
+    recorder.process.signal(Signal::SIGTERM);
+    recorder.process.end().await.expect(0, "hookwire subscribers forget recorder");
+}
+
+#[tokio::test]
 async fn where_nobody_answers_no_file_stays() {
     let (_place, file) = file();
     let nobody = ["record", file.to_str().unwrap(), "--to", "unix:/nobody", "--as", "recorder"];
