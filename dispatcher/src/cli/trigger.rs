@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::builder::NonEmptyStringValueParser;
 use hookwire_protocol::{
     hook,
-    v1::{GatewayEvent, Publish, Receipt, SessionRef, attach_request::Hello, attach_response::Welcome},
+    v1::{GatewayEvent, Publish, Receipt, attach_request::Hello, attach_response::Welcome},
 };
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
@@ -117,25 +117,43 @@ fn event(args: &Args) -> Result<GatewayEvent, String> {
         return Err("--reason: only a session_end or a gateway_stop has one".to_owned());
     }
     let typed = catalogue::described().into_iter().find(|(name, known)| name == hook && known.typed);
-    let raw = match &typed {
-        None => args.json.clone(),
+    let (raw, said) = match &typed {
+        None => (args.json.clone(), said),
         Some((_, known)) => {
             let mut fields = fields::read(hook, known, said).map_err(|why| format!("--json: {why}"))?;
             fields.extend(args.reason.iter().map(|reason| ("reason".to_owned(), reason.as_str().into())));
             check_reason(hook, &fields)?;
-            Value::Object(fields).to_string()
+            (json!(fields).to_string(), fields)
         }
     };
-    let line = format!(r#"{{"hook":{},"event":{raw}}}"#, json!(hook));
+    let line = format!(r#"{{"hook":{},"session":{},"event":{raw}}}"#, json!(hook), named(args, &said));
     let Fired { event, .. } =
         openclaw::read_line(line.as_bytes()).map_err(|error| format!("--json: {error}"))?;
-    let named = args.session.is_some() || !args.key.is_empty();
-    let given = SessionRef { id: args.session.clone(), key: args.key.clone(), agent_id: args.agent.clone() };
-    let session = if named { Some(given) } else { event.session };
-    if session.is_none() && matches!(hook, hook::SESSION_START | hook::SESSION_END) {
-        return Err(format!("{hook} needs --session"));
+    match &event.session {
+        None if matches!(hook, hook::SESSION_START | hook::SESSION_END) => {
+            Err(format!("{hook} needs --session"))
+        }
+        None if !args.agent.is_empty() => {
+            Err("--agent alone names no session: give --session or --key".to_owned())
+        }
+        _ => Ok(event),
     }
-    Ok(GatewayEvent { session, ..event })
+}
+
+/// The session by the flags, and where they say nothing, by the event's own fields.
+fn named(args: &Args, said: &Map<String, Value>) -> Value {
+    let flag = |flag: &str| Some(flag).filter(|flag| !flag.is_empty()).map(Value::from);
+    let given = [
+        ("id", args.session.as_deref().map(Value::from), "sessionId"),
+        ("key", flag(&args.key), "sessionKey"),
+        ("agentId", flag(&args.agent), "agentId"),
+    ];
+    given
+        .into_iter()
+        .map(|(name, flag, field)| {
+            (name.to_owned(), flag.or_else(|| said.get(field).cloned()).unwrap_or_default())
+        })
+        .collect()
 }
 
 fn check_reason(hook: &str, fields: &Map<String, Value>) -> Result<(), String> {
@@ -230,7 +248,7 @@ fn became(args: &Args, boot: &str, in_vain: bool) -> String {
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
-    use hookwire_protocol::v1::{SessionEndReason, StopReason, gateway_event::Payload};
+    use hookwire_protocol::v1::{SessionEndReason, SessionRef, StopReason, gateway_event::Payload};
 
     use super::*;
 
@@ -295,6 +313,24 @@ mod tests {
         for no_object in ["7", "[]", "{", ""] {
             assert!(parsed(&["message_sent", "--json", no_object]).is_err(), "{no_object}");
         }
+    }
+
+    #[test]
+    fn the_flags_name_the_session_and_where_they_say_nothing_the_event_does() {
+        let session = |words: &[&str]| parsed(words).expect("an event").session.expect("a session");
+        let said = r#"{"session_id":"other","session_key":"K","agent_id":"A"}"#;
+        let named = |id: &str, key: &str, agent: &str| SessionRef {
+            id: Some(id.to_owned()),
+            key: key.to_owned(),
+            agent_id: agent.to_owned(),
+        };
+        assert_eq!(session(&["session_start", "--session", "s1", "--json", said]), named("s1", "K", "A"));
+        let all = ["session_start", "--session", "s1", "--key", "k", "--agent", "a", "--json", said];
+        assert_eq!(session(&all), named("s1", "k", "a"));
+        let other = ["message_sent", "--session", "s1", "--json", r#"{"agentId":"A","sessionKey":7}"#];
+        assert_eq!(session(&other), named("s1", "", "A"));
+        assert!(parsed(&["message_sent", "--agent", "a"]).is_err());
+        assert!(parsed(&["message_sent", "--agent", "a", "--json", r#"{"sessionKey":"k"}"#]).is_ok());
     }
 
     #[test]

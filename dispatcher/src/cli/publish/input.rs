@@ -83,7 +83,7 @@ impl Input {
         if self.held.is_none() {
             self.held = self.lines.next().await?.map(entry);
         }
-        if let (Some(pace), Some(Entry { fired: Ok(Fired { event, synthetic: false }), .. })) =
+        if let (Some(pace), Some(Entry { fired: Ok(Fired { event, synthetic: false, .. }), .. })) =
             (&mut self.pace, &self.held)
             && let Some(due) = pace.due(event.time_unix_nano)
         {

@@ -56,7 +56,8 @@ pub(super) struct Args {
     /// The gateway's durable name
     #[arg(long, value_name = "NAME")]
     gateway: String,
-    /// The first boot's id [default: a random one]; each later gateway_start opens a boot with a random id
+    /// The first boot's id [default: a random one]; each later one has a random id. A boot begins where the lines name another,
+    /// or at a gateway_start
     #[arg(long, value_name = "ID")]
     boot: Option<String>,
     /// Whether to drain a boot whose gateway_stop was read, before the next boot or the end
@@ -128,6 +129,9 @@ struct Publisher {
     boot: Boot,
     /// The boot has had its gateway_start.
     started: bool,
+    /// The boot that its lines were recorded in, where they say it, and the one before.
+    recorded: Option<String>,
+    earlier: Option<String>,
     tally: Tally,
 }
 
@@ -143,6 +147,8 @@ impl Publisher {
             strict: args.strict,
             boot,
             started: false,
+            recorded: None,
+            earlier: None,
             tally: Tally::default(),
         })
     }
@@ -193,13 +199,15 @@ impl Publisher {
     /// Publishes one line. Returned is what spoils the input: a line that cannot be used, where that is strict.
     async fn publish(&mut self, Entry { number, fired }: Entry) -> Result<Option<Failure>, Failure> {
         match fired {
-            Ok(Fired { event, synthetic: true }) => {
-                self.boot.pass_over(&event);
+            Ok(Fired { event, boot, synthetic: true }) => {
+                if boot.is_none() || boot == self.recorded {
+                    self.boot.pass_over(&event); // of another boot, it says nothing about this one
+                }
                 self.tally.synthetic += 1;
                 Ok(None)
             }
-            Ok(Fired { event, .. }) => {
-                if event.hook == hook::GATEWAY_START && mem::replace(&mut self.started, true) {
+            Ok(Fired { event, boot, .. }) => {
+                if self.enter(boot, event.hook == hook::GATEWAY_START) {
                     self.boot_again().await?;
                 }
                 self.boot.publish(number, event, &mut self.tally);
@@ -210,6 +218,25 @@ impl Publisher {
                 Ok(self.strict.then(|| Exit::Data.because(format_args!("line {number} cannot be used"))))
             }
         }
+    }
+
+    /// Whether a line is another boot's: it says so, or where that or the line before says nothing, it is another gateway_start.
+    fn enter(&mut self, boot: Option<String>, starts: bool) -> bool {
+        let is_another = match (&self.recorded, &boot) {
+            (Some(recorded), Some(boot)) => {
+                // What straggles from the boot before does not bring it back.
+                recorded != boot && self.earlier.as_ref() != Some(boot)
+            }
+            _ => starts && self.started,
+        };
+        if is_another {
+            self.earlier = mem::replace(&mut self.recorded, boot);
+            self.started = starts;
+        } else {
+            self.recorded = self.recorded.take().or(boot);
+            self.started |= starts;
+        }
+        is_another
     }
 
     /// Ends the boot and opens the next.

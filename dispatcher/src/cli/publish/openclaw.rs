@@ -4,7 +4,8 @@
 //! the very bytes of its `event`, with the harmless part of `ctx` spliced in.
 //!
 //! What `hookwire record` has written says more, since an event of any gateway has to come back as it was: `session` is the
-//! session, whatever `event` and `ctx` hold, and `traceparent` stands for `ctx.trace`. `synthetic` marks what a dispatcher made.
+//! session, whatever `event` and `ctx` hold, and `traceparent` stands for `ctx.trace`. `boot` names the boot, and `synthetic` marks what a
+//! dispatcher made. Of any of them that cannot be read, the line says nothing.
 
 use std::{collections::HashMap, time::SystemTime};
 
@@ -77,14 +78,16 @@ struct Line<'a> {
     event: Option<&'a RawValue>,
     #[serde(borrow)]
     ctx: Option<&'a RawValue>,
-    session: Option<Named>,
-    traceparent: Option<String>,
-    #[serde(default)]
-    synthetic: bool,
+    #[serde(borrow)]
+    session: Option<&'a RawValue>,
+    #[serde(borrow)]
+    traceparent: Option<&'a RawValue>,
+    #[serde(borrow)]
+    boot: Option<&'a RawValue>,
+    #[serde(borrow)]
+    synthetic: Option<&'a RawValue>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
 struct Named {
     id: Option<String>,
     key: String,
@@ -95,6 +98,8 @@ struct Named {
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::cli) struct Fired {
     pub(in crate::cli) event: GatewayEvent,
+    /// The boot it was recorded in, where the line says it.
+    pub(in crate::cli) boot: Option<String>,
     /// No gateway said it: a dispatcher made it of what a gateway did, and makes it again.
     pub(in crate::cli) synthetic: bool,
 }
@@ -115,21 +120,24 @@ pub(in crate::cli) fn read_line(line: &[u8]) -> Result<Fired, BadLine> {
     let raw_event = line.event.map_or("{}", RawValue::get);
     let event: Members<'_> = serde_json::from_str(raw_event).map_err(BadLine::Event)?;
     let ctx: Members<'_> = line.ctx.and_then(read).unwrap_or_default();
+    let synthetic = line.synthetic.and_then(read).unwrap_or(false);
     let payload = match line.hook.as_str() {
         hook::SESSION_START => Payload::SessionStart(session_start(&event)),
-        hook::SESSION_END => Payload::SessionEnd(session_end(&event, line.synthetic)),
+        hook::SESSION_END => Payload::SessionEnd(session_end(&event, synthetic)),
         hook::GATEWAY_START => Payload::GatewayStart(gateway_start(&event)),
         hook::GATEWAY_STOP => Payload::GatewayStop(gateway_stop(&event)),
         _ => Payload::Json(with_ctx(raw_event, &event, &ctx)),
     };
     let event = GatewayEvent {
-        session: session(line.session.unwrap_or_else(|| named(&event, &ctx))),
+        session: session(
+            line.session.and_then(read).map_or_else(|| named(&event, &ctx), |said| said_to_be(&said)),
+        ),
         time_unix_nano: line.time.and_then(unix_nanos).unwrap_or(0),
-        traceparent: line.traceparent.or_else(|| traceparent(&ctx)).unwrap_or_default(),
+        traceparent: line.traceparent.and_then(read).or_else(|| traceparent(&ctx)).unwrap_or_default(),
         payload: Some(payload),
         hook: line.hook,
     };
-    Ok(Fired { event, synthetic: line.synthetic })
+    Ok(Fired { event, boot: line.boot.and_then(read), synthetic })
 }
 
 fn session_start(event: &Members<'_>) -> SessionStart {
@@ -188,6 +196,11 @@ fn named(event: &Members<'_>, ctx: &Members<'_>) -> Named {
     let named = |field| [event, ctx].into_iter().find_map(|members| string(members, field));
     let known = |field| named(field).unwrap_or_default();
     Named { id: named("sessionId"), key: known("sessionKey"), agent_id: known("agentId") }
+}
+
+/// The session that the line names.
+fn said_to_be(session: &Members<'_>) -> Named {
+    Named { id: string(session, "id"), key: text(session, "key"), agent_id: text(session, "agentId") }
 }
 
 /// An agent alone names none. An id that is there and empty is kept: it is for the dispatcher to refuse.

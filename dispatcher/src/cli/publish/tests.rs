@@ -84,6 +84,35 @@ async fn a_recording_becomes_a_boot_for_each_start_and_each_is_drained() {
 }
 
 #[tokio::test]
+async fn a_boot_begins_where_the_lines_name_another() {
+    let dispatcher = Dispatcher::start(Script::default()).await;
+    let lines = br#"{"hook":"gateway_start","boot":"1"}
+{"hook":"gateway_stop","boot":"1","event":{"reason":"gateway restarting"}}
+{"hook":"early","boot":"2"}
+{"hook":"gateway_start","boot":"2"}
+{"hook":"straggles","boot":"1"}
+{"hook":"gateway_stop","boot":"1","synthetic":true}
+{"hook":"unnamed"}
+{"hook":"x","boot":"2"}
+{"hook":"gateway_start"}
+{"hook":"gateway_start","boot":"3"}
+"#;
+    let (outcome, _) = play(&dispatcher, &[], lines).await;
+    assert_eq!(outcome, Ok(()));
+    let seen = dispatcher.seen();
+    let boots: Vec<_> = seen.hellos.iter().map(|hello| &hello.boot_id).collect();
+    let of = |boot: usize| -> Vec<_> {
+        let events = seen.events.iter().filter(|(of, ..)| of == boots[boot]);
+        events.map(|(.., event)| event.hook.as_str()).collect()
+    };
+    assert_eq!(of(0), ["gateway_start", "gateway_stop"]);
+    assert_eq!(of(1), ["early", "gateway_start", "straggles", "unnamed", "x"]);
+    assert_eq!((of(2), of(3)), (vec!["gateway_start"], vec!["gateway_start"]));
+    let drains: Vec<_> = seen.drains.iter().map(|it| it.boot_id.as_str()).collect();
+    assert_eq!((boots.len(), drains), (4, vec!["first"]), "the other stops were not this boot's");
+}
+
+#[tokio::test]
 async fn without_a_stop_or_on_request_nothing_is_drained() {
     let dispatcher = Dispatcher::start(Script::default()).await;
     let start = b"{\"hook\":\"gateway_start\"}\n{\"hook\":\"x\"}\n";

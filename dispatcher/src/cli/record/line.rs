@@ -35,6 +35,8 @@ struct Line<'a> {
     event: Box<RawValue>,
     #[serde(skip_serializing_if = "str::is_empty")]
     traceparent: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    boot: &'a str,
     #[serde(skip_serializing_if = "is_false")]
     synthetic: bool,
     /// For whoever appends.
@@ -67,6 +69,7 @@ pub(super) fn of(event: &Event) -> Result<String, Unwritable> {
         session: event.session.as_ref().map(named).unwrap_or_default(),
         event: said(event.payload.as_ref())?,
         traceparent: &event.traceparent,
+        boot: &event.boot_id,
         synthetic: event.synthetic,
         id: &event.id,
     };

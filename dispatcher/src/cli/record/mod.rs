@@ -9,12 +9,12 @@ mod line;
 mod recording;
 mod seen;
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 use clap::builder::NonEmptyStringValueParser;
 use hookwire_protocol::v1::subscribe_request::Hello;
 
-use self::{file::Opened, recording::Recording};
+use self::recording::Recording;
 use super::{
     Exit, Failure, SUBSCRIBER_VARIABLE, Target, client,
     tail::{Stop, Tail, keep_all},
@@ -23,9 +23,10 @@ use super::{
 
 /// Be a plugin: write what comes to a file, as the lines that publish reads
 ///
-/// Ends at Ctrl-C or SIGTERM, with a count on stdout. An event is acknowledged once its line is written; one that comes again is not
-/// written again. Every event is kept for it until then, also while it or the dispatcher is away; at its end it lets go of its
-/// name. One that was killed goes on with --append, under the same name, and its file holds each event once.
+/// Ends at Ctrl-C or SIGTERM, with a count on stdout, once nothing more comes; at a second one, at once. An event is acknowledged once
+/// its line is written; one that comes again is not written again. Every event is kept for it until then, also while it or the
+/// dispatcher is away; at its end it lets go of its name, and where it cannot, it says so. One that was killed goes on with --append,
+/// under the same name, and its file holds each event once.
 ///
 /// What the dispatcher made (the ends at a drain, the start of a session that had none) is marked "synthetic": publish passes over
 /// it, since the dispatcher makes it again. docs/recording.md says what a line holds, and what does not survive.
@@ -46,7 +47,7 @@ pub(super) struct Args {
     #[arg(long = "hook", value_name = "GLOB")]
     hooks: Vec<String>,
 
-    /// Go on in a file that is there
+    /// Go on in a file that is there. It does not tell which gateway or dispatcher it was recorded from: use the same
     #[arg(long)]
     append: bool,
 }
@@ -55,8 +56,8 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     client::block_on(async {
         let stop =
             Stop::on_signals().map_err(|error| Exit::Fault.because(format_args!("signals: {error}")))?;
-        let Opened { file, whole, seen } = file::open(&args.file, args.append)?;
-        let recording = Recording::new(file, whole, seen, &args.file, &args.name);
+        let recording = Recording::new(file::open(&args.file, args.append)?, &args.file, &args.name);
+        let name = args.name.clone();
         let hello = Hello {
             subscriber_id: args.name,
             hooks: args.hooks,
@@ -67,7 +68,17 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         let mut tail = Tail::new(args.target.to, hello, true, recording, stop).releasing();
         let outcome = tail.run().await;
         let tally = tail.shows.close().await;
+        if !args.append && !tail.shows.is_welcome() {
+            // An empty file would only be in the way of the next try; one that stays does no other harm.
+            let _ = fs::remove_file(&args.file);
+        }
         outcome?;
+        if tail.shows.is_welcome() && !tail.has_released() {
+            term::say(format_args!(
+                "it could not let go of its name: what is to come is kept for it. Go on with --append, or: hookwire subscribers forget {}",
+                term::clean(&name)
+            ));
+        }
         term::print(&tally?)
     })
 }

@@ -13,13 +13,15 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use clap::builder::NonEmptyStringValueParser;
 use hookwire_protocol::v1::{Event, EventBatch, Retention, RetentionKind, subscribe_request::Hello};
 use hookwire_sdk::Address;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use self::{acks::AckMode, lines::Lines, reconnect::Reconnect};
+use self::{acks::AckMode, lines::Lines, reconnect::Reconnect, stream::RUNS_DRY_WITHIN};
 pub(super) use self::{json::event_json, lines::Show, stop::Stop};
 use super::{Exit, Failure, Target, client};
 
@@ -98,6 +100,8 @@ pub(super) struct Tail<S> {
     reconnect: Reconnect,
     /// Once it is asked to stop, it lets go of what it is owed.
     releases: bool,
+    /// It has done so, and the dispatcher knows.
+    released: bool,
     pub(super) shows: S,
     stop: Stop,
 }
@@ -112,12 +116,17 @@ impl<S: Show> Tail<S> {
             ..hello
         };
         let (mode, reconnect) = (AckMode::Ok, Reconnect::new(follow));
-        Self { address, hello, mode, reconnect, releases: false, shows, stop }
+        Self { address, hello, mode, reconnect, releases: false, released: false, shows, stop }
     }
 
-    /// The same, and once it is asked to stop, it lets go of what it is owed.
+    /// The same, and once it is asked to stop, it takes what is on its way, and then lets go of its name.
     pub(super) fn releasing(self) -> Self {
         Self { releases: true, ..self }
+    }
+
+    /// Whether it has let go of its name: not where it was asked to stop while the dispatcher was away, nor where more came, and came.
+    pub(super) fn has_released(&self) -> bool {
+        self.released
     }
 
     /// Until it is asked to stop, or what it is connected to ends for good.
@@ -125,7 +134,7 @@ impl<S: Show> Tail<S> {
     /// # Errors
     /// When nobody ever answers, it is refused or displaced, or what comes cannot be shown.
     pub(super) async fn run(&mut self) -> Result<(), Failure> {
-        let overdue = self.stop.clone().overdue();
+        let overdue = self.stop.clone().overdue(if self.releases { RUNS_DRY_WITHIN } else { Duration::ZERO });
         tokio::select! {
             outcome = self.streams() => outcome,
             () = overdue => Ok(()),

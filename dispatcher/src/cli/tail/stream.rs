@@ -26,12 +26,18 @@ use super::{
     lines::Show,
     numbered,
     reconnect::{Ending, Reconnect},
-    stop::Stop,
+    stop::{Asked, Stop},
 };
 use crate::cli::client;
 
 /// How long the dispatcher may take to answer the call, and then to send its Welcome.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long nothing may have come before a stream is dry.
+const DRY_AFTER: Duration = Duration::from_millis(500);
+
+/// How long one that lets go of its name waits for its stream to run dry.
+pub(super) const RUNS_DRY_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long the dispatcher may take to end a stream that is half-closed.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -56,8 +62,12 @@ impl<S: Show> Tail<S> {
             shows: &mut self.shows,
             reconnect: &mut self.reconnect,
             welcome_by: Some(Instant::now() + PATIENCE),
+            releases: self.releases,
+            released: &mut self.released,
+            caught_up: false,
+            leaving: None,
         };
-        stream.run(&mut self.stop, self.releases).await
+        stream.run(&mut self.stop).await
     }
 }
 
@@ -69,15 +79,31 @@ struct Stream<'a, S> {
     reconnect: &'a mut Reconnect,
     /// None once the Welcome is here.
     welcome_by: Option<Instant>,
+    /// It lets go of what it is owed when it leaves.
+    releases: bool,
+    /// The dispatcher knows that it did.
+    released: &'a mut bool,
+    /// All that was kept before this stream has come.
+    caught_up: bool,
+    /// It leaves once nothing more comes.
+    leaving: Option<Leaving>,
+}
+
+/// Asked to stop, with what is on its way still to be taken: who lets go of it would lose it.
+struct Leaving {
+    /// When something came last, or that was asked.
+    heard: Instant,
+    /// When it leaves, and keeps what it is owed, whatever still comes.
+    by: Instant,
 }
 
 impl<S: Show> Stream<'_, S> {
-    async fn run(mut self, stop: &mut Stop, releases: bool) -> io::Result<Ending> {
+    async fn run(mut self, stop: &mut Stop) -> io::Result<Ending> {
         loop {
             match self.step(stop).await {
                 Ok(None) => {}
                 Ok(Some(Ending::Left)) => {
-                    self.leave(releases).await;
+                    self.leave().await;
                     return Ok(Ending::Left);
                 }
                 Ok(Some(Ending::Goodbye(goodbye))) => {
@@ -86,7 +112,8 @@ impl<S: Show> Stream<'_, S> {
                 }
                 Ok(Some(lost)) => return Ok(lost),
                 Err(error) => {
-                    self.leave(false).await;
+                    self.releases = false;
+                    self.leave().await;
                     // Nobody reads any more: that is how a pipe says stop.
                     return if error.kind() == ErrorKind::BrokenPipe { Ok(Ending::Left) } else { Err(error) };
                 }
@@ -95,10 +122,13 @@ impl<S: Show> Stream<'_, S> {
     }
 
     async fn step(&mut self, stop: &mut Stop) -> io::Result<Option<Ending>> {
+        let (by, dry_at) = (self.leaving.as_ref().map(|leaving| leaving.by), self.dry_at());
+        let asked = if by.is_none() { Asked::Once } else { Asked::Twice };
         tokio::select! {
             biased;
             // First: a stop does not wait for a busy stream.
-            () = stop.asked() => Ok(Some(Ending::Left)),
+            () = stop.times(asked) => Ok(self.asked_to_leave()),
+            () = at(by) => Ok(Some(self.keep_and_leave())),
             // Before the input: a delay is not stretched by a busy stream either.
             () = at(self.acks.next_due()) => {
                 self.acks.ripen(Instant::now());
@@ -117,7 +147,29 @@ impl<S: Show> Stream<'_, S> {
                 Ok(None)
             }
             () = at(self.welcome_by) => Ok(Some(Ending::Lost(format!("no Welcome within {PATIENCE:?}")))),
+            // Last: what has come is taken first.
+            () = at(dry_at) => Ok(Some(Ending::Left)),
         }
+    }
+
+    fn asked_to_leave(&mut self) -> Option<Ending> {
+        if !self.releases || self.leaving.is_some() {
+            return Some(self.keep_and_leave());
+        }
+        let now = Instant::now();
+        self.leaving = Some(Leaving { heard: now, by: now + RUNS_DRY_WITHIN });
+        None
+    }
+
+    /// There may be more to come: it is not let go of.
+    fn keep_and_leave(&mut self) -> Ending {
+        self.releases = false;
+        Ending::Left
+    }
+
+    /// When one that is leaving has nothing more to wait for.
+    fn dry_at(&self) -> Option<Instant> {
+        self.leaving.as_ref().filter(|_| self.caught_up).map(|leaving| leaving.heard + DRY_AFTER)
     }
 
     /// Sends the Ack that is due, if there is room for it; what finds none stays due.
@@ -141,6 +193,9 @@ impl<S: Show> Stream<'_, S> {
             Err(status) => return Ok(Some(Ending::Status(status))),
         };
         self.shows.show(&message).await?;
+        if let Some(leaving) = &mut self.leaving {
+            leaving.heard = Instant::now();
+        }
         match message {
             Message::Welcome(_) => {
                 self.welcome_by = None;
@@ -153,40 +208,44 @@ impl<S: Show> Stream<'_, S> {
                 }
             }
             Message::Goodbye(goodbye) => return Ok(Some(Ending::Goodbye(goodbye))),
-            Message::CaughtUp(_) | Message::Gap(_) | Message::DrainNotice(_) | Message::DrainSummary(_) => {}
+            Message::CaughtUp(_) => self.caught_up = true,
+            Message::Gap(_) | Message::DrainNotice(_) | Message::DrainSummary(_) => {}
         }
         Ok(None)
     }
 
     /// Answers everything that is printed and says Goodbye. What this plugin is owed is kept for it, or let go of.
-    async fn leave(mut self, release: bool) {
+    async fn leave(mut self) {
         self.acks.ripen_all();
-        self.half_close(Some(subscribe_request::Goodbye { release })).await;
+        let goodbye = subscribe_request::Goodbye { release: self.releases };
+        self.half_close(Some(goodbye)).await;
     }
 
     /// Sends what is due, closes this direction, and waits for the other one's end, which shows that it arrived.
     async fn half_close(mut self, goodbye: Option<subscribe_request::Goodbye>) {
         let Call { mut inbound, outbound } = self.call;
+        let releases = goodbye.is_some_and(|goodbye| goodbye.release);
         let farewell = async {
             let acks = self.acks.take().map(ack);
             let goodbye = goodbye.map(|goodbye| request(subscribe_request::Message::Goodbye(goodbye)));
             for last in acks.into_iter().chain(goodbye) {
-                outbound.send(last).await?;
+                outbound.send(last).await.ok()?;
             }
             drop(outbound);
-            while let Ok(Some(SubscribeResponse { message })) = inbound.message().await {
+            while let Some(SubscribeResponse { message }) = inbound.message().await.ok()? {
                 // An event that comes now could not be answered: it is not printed either.
                 let shown = message.filter(|message| !matches!(message, Message::Events(_)));
                 if let Some(message) = shown
                     && self.shows.show(&message).await.is_err()
                 {
-                    break;
+                    return None;
                 }
             }
-            Ok::<_, mpsc::error::SendError<_>>(())
+            Some(())
         };
         // It is over either way: late, or with nobody there to say it to.
-        let _ = timeout(FAREWELL, farewell).await;
+        let arrived = matches!(timeout(FAREWELL, farewell).await, Ok(Some(())));
+        *self.released = releases && arrived;
     }
 }
 

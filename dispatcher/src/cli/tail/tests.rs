@@ -22,7 +22,7 @@ use tonic::{Request, Response, Status, Streaming, async_trait, transport::Server
 use super::{
     Args,
     lines::{Form, Lines},
-    stop::Stop,
+    stop::{Asked, Stop},
 };
 use crate::cli::{Exit, Failure};
 
@@ -130,7 +130,7 @@ impl Dispatcher {
 struct Running {
     outcome: JoinHandle<Result<(), Failure>>,
     lines: tokio::io::Lines<BufReader<DuplexStream>>,
-    ask_to_stop: watch::Sender<bool>,
+    ask_to_stop: watch::Sender<Asked>,
 }
 
 #[derive(Debug, clap::Parser)]
@@ -237,7 +237,7 @@ async fn a_stop_answers_what_is_printed_whatever_its_delay() {
     let (_dispatcher, mut tail, mut peer) = attached(&["--ack", "delay:1h"]).await;
     peer.deliver(1).await;
     while tail.line().await != "session_end" {}
-    tail.ask_to_stop.send_replace(true);
+    tail.ask_to_stop.send_replace(Asked::Once);
     assert_eq!(peer.ack().await.through_seq, 3);
     peer.see_off().await;
     assert_eq!(tail.line().await, "goodbye");
@@ -249,7 +249,7 @@ async fn never_means_never() {
     let (_dispatcher, mut tail, peer) = attached(&["--ack", "never"]).await;
     peer.deliver(1).await;
     while tail.line().await != "session_end" {}
-    tail.ask_to_stop.send_replace(true);
+    tail.ask_to_stop.send_replace(Asked::Once);
     peer.see_off().await; // the Goodbye is the next thing it says
     assert_eq!(tail.ends().await, Ok(()));
 }
@@ -257,7 +257,7 @@ async fn never_means_never() {
 #[tokio::test]
 async fn a_stop_does_not_wait_for_a_mute_dispatcher() {
     let (_dispatcher, tail, _peer) = attached(&[]).await;
-    tail.ask_to_stop.send_replace(true);
+    tail.ask_to_stop.send_replace(Asked::Once);
     assert_eq!(tail.ends().await, Ok(()));
 }
 

@@ -169,6 +169,18 @@ fn a_doubtful_time_is_the_time_of_intake() {
 }
 
 #[test]
+fn what_a_recorder_adds_and_cannot_be_read_is_not_there() {
+    let fired = |line: Value| read_line(line.to_string().as_bytes()).unwrap();
+    let odd = fired(json!({
+        "hook": "x", "event": {"sessionId": "s"}, "session": "main", "traceparent": 7, "boot": {}, "synthetic": "no",
+    }));
+    assert_eq!(odd, fired(json!({"hook": "x", "event": {"sessionId": "s"}})));
+    let null = event(json!({"hook": "x", "session": {"id": "a", "key": null, "agentId": 7}}));
+    assert_eq!(null.session, Some(SessionRef { id: Some("a".into()), ..Default::default() }));
+    assert_eq!(event(json!({"hook": "x", "event": {"sessionId": "s"}, "session": {}})).session, None);
+}
+
+#[test]
 fn a_bad_line_is_told_apart() {
     for bad in [
         &b"not json"[..],

@@ -37,6 +37,7 @@ fn handed(given: GatewayEvent) -> Event {
         time_unix_nano: given.time_unix_nano,
         traceparent: given.traceparent,
         payload,
+        boot_id: "boot".into(),
         ..Default::default()
     }
 }
@@ -46,7 +47,7 @@ fn comes_back(given: GatewayEvent) {
     let line = of(&handed(given.clone())).expect("a line");
     assert_eq!(line.find('\n'), Some(line.len() - 1), "{line}");
     let read = read_line(line.as_bytes()).expect("one that is read");
-    assert_eq!(read, Fired { event: given, synthetic: false }, "{line}");
+    assert_eq!(read, Fired { event: given, boot: Some("boot".into()), synthetic: false }, "{line}");
 }
 
 fn json(hook: &str, session: Option<SessionRef>, json: &str) -> GatewayEvent {
@@ -105,7 +106,9 @@ fn what_a_dispatcher_made_is_marked_and_a_lost_session_stays_lost() {
     let payload = Some(Payload::SessionEnd(end));
     let event = Event { hook: "session_end".into(), payload, synthetic: true, ..Default::default() };
     let line = of(&event).expect("a line");
-    let Fired { event, synthetic } = read_line(line.as_bytes()).expect("one that is read");
+    let Fired { event, synthetic, boot: None } = read_line(line.as_bytes()).expect("one that is read") else {
+        panic!("{line}")
+    };
     let Some(Given::SessionEnd(end)) = event.payload else { panic!("{line}") };
     assert!(synthetic && end.reason() == SessionEndReason::Lost, "{line}");
     let forged = line.replace(r#","synthetic":true"#, "");
