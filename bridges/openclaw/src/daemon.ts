@@ -114,7 +114,7 @@ export class Daemon {
       if (performance.now() - since > STEADY) this.#backoff.reset();
       this.#ended(why);
     };
-    child.on("error", (error) => ended(`cannot be started: ${error.message}`));
+    child.on("error", (error) => ended(notStarted(error)));
     child.on("exit", (code, signal) => ended(`has ended with ${signal ?? code}`));
   }
 
@@ -144,4 +144,10 @@ export class Daemon {
   #say(what: string): void {
     this.log.error(`hookwire: ${this.command} serve ${what}; see ${join(this.#folder, "hookwire.log")}`);
   }
+}
+
+function notStarted(error: NodeJS.ErrnoException): string {
+  const cure =
+    error.code === "ENOENT" ? " (not on the gateway's path? The setting command can name it in full)" : "";
+  return `cannot be started: ${error.message}${cure}`;
 }

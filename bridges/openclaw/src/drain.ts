@@ -52,5 +52,5 @@ function inWords({ sessionsEnded, elapsedMs, subscribers }: DrainReport): string
   const sum = (of: (subscriber: DrainReport["subscribers"][number]) => bigint) =>
     subscribers.reduce((total, subscriber) => total + of(subscriber), 0n);
   const [owed, carried] = [sum(({ owed }) => owed), sum(({ carriedOver }) => carriedOver)];
-  return `drained in ${elapsedMs} ms: ${sessionsEnded} sessions ended, ${owed} ends owed, ${carried} carried over`;
+  return `drained in ${elapsedMs} ms: ${sessionsEnded} sessions that were left open ended, ${owed} ends owed, ${carried} carried over`;
 }
