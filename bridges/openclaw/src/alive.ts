@@ -5,8 +5,8 @@ import type {
   SessionRef,
 } from "../../../sdk/typescript/src/gen/hookwire/v1/gateway_service.js";
 
-/** Sessions in one list, and its size in bytes: every dispatcher takes that in. */
-const MOST_LISTED = { sessions: 100_000, bytes: 1 << 20 };
+/** The largest list, in bytes: every dispatcher takes that in, and no 100,000 sessions fit, which is the most that one may name. */
+const LARGEST_LIST = 1 << 20;
 
 /** Sessions that are over and still known: what straggles behind an end begins nothing. */
 const MOST_OVER = 100_000;
@@ -57,7 +57,7 @@ export class Alive {
 
   /** All that are alive; `undefined` where they are too many to be listed. */
   list(): LiveSessions | undefined {
-    if (this.#alive > MOST_LISTED.sessions || this.#bytes > MOST_LISTED.bytes) return undefined;
+    if (this.#bytes > LARGEST_LIST) return undefined;
     const alive = [...this.#byId].filter(([, session]) => session.alive);
     return { sessions: alive.map(([id, { key, agentId }]) => ({ id, key, agentId })) };
   }

@@ -39,11 +39,6 @@ export class Losses {
     this.#timer = setTimeout(() => this.#later(), SAID_EVERY).unref();
   }
 
-  /** How many were lost for this reason since the process began. */
-  of(cause: Cause): number {
-    return this.#counts.get(cause) ?? 0;
-  }
-
   /** Says what was not said yet. */
   say(): void {
     if (!this.#unsaid) return;

@@ -130,11 +130,6 @@ export class Queue {
     };
   }
 
-  /** Whether something was sent and has no receipt. */
-  get awaitsReceipt(): boolean {
-    return this.#sent > 0;
-  }
-
   /** What is to be sent next, if anything; from now on it counts as sent. */
   nextBatch(): Batch | undefined {
     const firstSeq = this.#pending[this.#sent]?.seq;
